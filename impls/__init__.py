@@ -1,0 +1,1 @@
+"""The implementations, one folder per framework: HOW it is computed."""

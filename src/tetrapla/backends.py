@@ -1,0 +1,334 @@
+"""Backends by name, and the one validation in front of all of them.
+
+`load` returns a `Backend`: it checks and converts what it is given, raises
+InvalidInputError before any framework is touched, and hands the rest to an
+implementation of the contract (spec/contract.py).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import Any
+
+from tetrapla import validation as check
+from tetrapla.spec import contract
+from tetrapla.spec.activations import Activation, activation
+from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
+from tetrapla.spec.errors import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.layers import Sequential
+from tetrapla.spec.losses import Loss, loss
+from tetrapla.spec.optimizers import Optimizer, optimizer
+from tetrapla.spec.threefry import Key
+from tetrapla.spec.training import (
+    EpochReport,
+    StepReport,
+    Training,
+    TrainingRun,
+    TrainingState,
+)
+
+GROUP = "tetrapla.backends"  # the entry-point group of others' backends
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """Where a backend of ours is, and what it needs."""
+
+    module: str
+    imports: tuple[str, ...]
+    distributions: tuple[str, ...]
+    extra: str | None = None
+
+
+BUILT_IN = {
+    "numpy": BuiltIn("tetrapla.impls.numpy.backend", ("numpy",), ("numpy",)),
+    "torch": BuiltIn("tetrapla.impls.torch.backend", ("torch",), ("torch",), "torch"),
+    "tf": BuiltIn(
+        "tetrapla.impls.tf.backend",
+        ("tensorflow",),
+        ("tensorflow", "tensorflow-cpu", "tf-nightly"),
+        "tf",
+    ),
+    "jax": BuiltIn("tetrapla.impls.jax.backend", ("jax", "flax"), ("jax",), "jax"),
+}
+
+
+def _version(distributions: tuple[str, ...]) -> str:
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    found = metadata.entry_points(group=GROUP)
+    return {e.name: e for e in found if e.name not in BUILT_IN}
+
+
+def available() -> dict[str, str]:
+    """Return the backends that can be loaded here: name -> version.
+
+    Imports no framework. The version is the framework's, or for others'
+    backends that of the distribution that registers them.
+
+    >>> "numpy" in available()
+    True
+    """
+    versions = {
+        name: _version(source.distributions)
+        for name, source in BUILT_IN.items()
+        if all(find_spec(module) for module in source.imports)
+    }
+    for name, entry in _entry_points().items():
+        versions[name] = entry.dist.version if entry.dist else "unknown"
+    return versions
+
+
+def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
+    """Return the backend of that name; imports its framework and no other.
+
+    Parameters
+    ----------
+    name
+        "numpy", "torch", "tf", "jax", or the name of an entry point in the
+        group `tetrapla.backends`.
+    device
+        "cpu", "gpu" or "gpu:0".
+    dtype
+        "float32" or "float64".
+
+    Raises
+    ------
+    InvalidInputError
+        For an unknown name, device or dtype.
+    BackendUnavailableError
+        For a known backend whose framework or device is not here; says
+        which extra to install, or which devices there are.
+
+    Examples
+    --------
+    >>> load("numpy", dtype="float64")
+    <tetrapla backend 'numpy' on cpu, float64>
+    """
+    entries = _entry_points()
+    if name not in BUILT_IN and name not in entries:
+        known = ", ".join([*BUILT_IN, *entries])
+        raise InvalidInputError(f"unknown backend {name!r}; there are {known}")
+    if not isinstance(device, str) or not re.fullmatch(r"cpu|gpu(:\d+)?", device):
+        raise InvalidInputError(f"device must be 'cpu', 'gpu' or 'gpu:N', got {device!r}")
+    if dtype not in DTYPES:
+        expected = " or ".join(repr(d) for d in DTYPES)
+        raise InvalidInputError(f"dtype must be {expected}, got {dtype!r}")
+    make = entries[name].load() if name in entries else _built_in(name)
+    return Backend(name, make(device=device, dtype=dtype))
+
+
+def _built_in(name: str) -> Callable[..., contract.Backend]:
+    source = BUILT_IN[name]
+    missing = [module for module in source.imports if not find_spec(module)]
+    if missing:
+        raise BackendUnavailableError(
+            f"backend {name!r} needs {' and '.join(missing)}: "
+            f"pip install 'tetrapla[{source.extra}]'"
+        )
+    make: Callable[..., contract.Backend] = import_module(source.module).Backend
+    return make
+
+
+class Backend:
+    """A backend: the contract, with names and NumPy arrays accepted.
+
+    Weights, inputs and labels are NumPy arrays. Floating-point arrays are
+    rounded once to the backend's dtype; integers are refused for x.
+    """
+
+    def __init__(self, name: str, implementation: contract.Backend) -> None:
+        self.name = name
+        self.device = implementation.device
+        self.dtype = implementation.dtype
+        self.implementation = implementation
+
+    def __repr__(self) -> str:
+        return f"<tetrapla backend {self.name!r} on {self.device}, {self.dtype}>"
+
+    def info(self) -> dict[str, str]:
+        """Return versions, devices and precision settings, for people."""
+        return self.implementation.info()
+
+    def build(self, net: Sequential, weights: Arrays) -> Any:
+        """Return the framework's native object of the network."""
+        check.network(net)
+        return self.implementation.build(net, check.weights(net, weights, self.dtype))
+
+    def weights(self, model: Any) -> Arrays:
+        """Return the weights of what `build` returned, by name."""
+        return self.implementation.weights(model)
+
+    def activation(self, activation_: Activation | str, z: Array) -> Array:
+        """Return g(z), of the shape of z.
+
+        >>> load("numpy").activation("relu", np.array([-1.0, 2.0]))
+        array([0., 2.], dtype=float32)
+        """
+        g = activation(activation_)
+        return self.implementation.activation(g, check.pre_activation(g, z, self.dtype))
+
+    def activation_gradient(
+        self, activation_: Activation | str, z: Array, upstream: Array
+    ) -> Array:
+        """Return the vector-Jacobian product of g at z with `upstream`."""
+        g = activation(activation_)
+        z = check.pre_activation(g, z, self.dtype)
+        da = check.floats("upstream", upstream, self.dtype)
+        if da.shape != z.shape:
+            raise InvalidInputError(
+                f"upstream must have the shape of z, {z.shape}; got {da.shape}"
+            )
+        return self.implementation.activation_gradient(g, z, da)
+
+    def forward(
+        self, net: Sequential, weights: Arrays, x: Array, *, key: Key | None = None
+    ) -> Array:
+        """Return the outputs, (batch, outputs).
+
+        Without a key the network is evaluated; with one, dropout is on.
+        """
+        check.network(net)
+        w = check.weights(net, weights, self.dtype)
+        x = check.inputs(net, x, self.dtype)
+        return self.implementation.forward(net, w, x, key=check.key(key))
+
+    def loss(self, loss_: Loss | str, outputs: Array, y: Array) -> Any:
+        """Return the loss: a scalar, or (batch,) with reduction="none"."""
+        spec = loss(loss_)
+        outputs = check.outputs(spec, outputs, self.dtype)
+        y = check.labels(spec, y, outputs.shape, self.dtype)
+        if outputs.ndim == 1:  # one output per example, said without its axis
+            outputs, y = outputs[:, None], y[:, None]
+        return self.implementation.loss(spec, outputs, y)
+
+    def loss_and_gradients(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss_: Loss | str,
+        *,
+        key: Key | None = None,
+    ) -> LossAndGradients:
+        """Return the loss and its gradients: r.loss, r.weights, r.input."""
+        given = self._example(net, weights, x, y, loss_)
+        return self.implementation.loss_and_gradients(*given, key=check.key(key))
+
+    def trace(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss_: Loss | str,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        """Return every stage by name, in the order of computation.
+
+        Forward "0.z", "0.a", ..., "loss"; then backward "2.da", "2.dz",
+        "2.weight.grad", "2.bias.grad", ..., "input.grad".
+        """
+        given = self._example(net, weights, x, y, loss_)
+        return self.implementation.trace(*given, key=check.key(key))
+
+    def _example(
+        self, net: Sequential, weights: Arrays, x: Array, y: Array, loss_: Loss | str
+    ) -> tuple[Sequential, Arrays, Array, Array, Loss]:
+        check.network(net)
+        spec = loss(loss_)
+        if spec.reduction == "none":
+            raise InvalidInputError(
+                "gradients need a scalar loss: reduction must be 'mean' or 'sum', "
+                "got 'none'"
+            )
+        w = check.weights(net, weights, self.dtype)
+        x, y = check.data("x", "y", net, spec, (x, y), self.dtype)
+        return net, w, x, y, spec
+
+    def init_optimizer(self, optimizer_: Optimizer | str, weights: Arrays) -> Arrays:
+        """Return the state before the first step: "t" and all slots."""
+        w = check.arrays("weights", weights, self.dtype)
+        return self.implementation.init_optimizer(optimizer(optimizer_), w)
+
+    def update(
+        self,
+        optimizer_: Optimizer | str,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+    ) -> tuple[Arrays, Arrays]:
+        """Return (weights, state) after one step; changes nothing given."""
+        spec = optimizer(optimizer_)
+        w = check.arrays("weights", weights, self.dtype)
+        g = check.like("gradients", gradients, w, self.dtype)
+        s = check.optimizer_state(spec, state, w, self.dtype)
+        return self.implementation.update(spec, w, g, s)
+
+    def supports(self, optimizer_: Optimizer | str) -> Support:
+        """Return whether the backend has this optimizer, and how."""
+        return self.implementation.supports(optimizer(optimizer_))
+
+    def fit(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        data: Data,
+        training: Training,
+        *,
+        validation: Data | None = None,
+        resume: TrainingState | None = None,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> TrainingRun:
+        """Train, and return the history, the weights and the state.
+
+        Parameters
+        ----------
+        net, weights
+            The network and its first weights.
+        data
+            (x, y).
+        training
+            Epochs, batch size, optimizer, loss, seed ...
+        validation
+            (x, y) whose loss is added to the history as "val_loss".
+        resume
+            The `state` of an earlier run, which goes on from its weights.
+        on_step, on_epoch
+            Called after every step and epoch.
+        """
+        check.network(net)
+        check.training(training)
+        w = check.weights(net, weights, self.dtype)
+        x, y = check.data("x", "y", net, training.loss, data, self.dtype)
+        if validation is not None:
+            names = ("validation x", "validation y")
+            validation = check.data(*names, net, training.loss, validation, self.dtype)
+        history = ("loss",) if validation is None else ("loss", "val_loss")
+        if resume is None:
+            state = self.implementation.init_optimizer(training.optimizer, w)
+            start = TrainingState(0, 0, w, state, {name: [] for name in history})
+        else:
+            start = check.resume(net, training, resume, history, self.dtype)
+        return self.implementation.fit(
+            net,
+            (x, y),
+            training,
+            validation=validation,
+            resume=start,
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )

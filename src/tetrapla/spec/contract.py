@@ -1,0 +1,142 @@
+"""The contract: what every backend answers, NumPy in and NumPy out.
+
+A backend's class is constructed as `Backend(device=..., dtype=...)`. What
+it is given has been checked (tetrapla/backends.py): specification objects,
+never names; arrays of the backend's dtype, contiguous and of the right
+shapes; integer labels as int64. What it returns are NumPy arrays of its
+dtype that share no memory with what it was given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tetrapla.spec.activations import Activation
+from tetrapla.spec.layers import Sequential
+from tetrapla.spec.losses import Loss
+from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.threefry import Key
+from tetrapla.spec.training import (
+    EpochReport,
+    StepReport,
+    Training,
+    TrainingRun,
+    TrainingState,
+)
+
+Array = NDArray[Any]
+Arrays = dict[str, NDArray[Any]]
+Data = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class LossAndGradients:
+    """The loss, and its gradients with respect to the weights and the input."""
+
+    loss: np.floating[Any]
+    weights: Arrays
+    input: Array
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a backend has an optimizer: "native", "composed" or "no".
+
+    "composed" is a documented combination of the library's pieces; with
+    "no" comes the reason.
+    """
+
+    status: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else self.status
+
+
+class Backend(Protocol):
+    """One implementation of the whole specification."""
+
+    device: str
+    dtype: str
+
+    def build(self, net: Sequential, weights: Arrays) -> Any:
+        """Return the framework's native object of the network."""
+
+    def weights(self, model: Any) -> Arrays:
+        """Return the weights of what `build` returned."""
+
+    def activation(self, activation: Activation, z: Array) -> Array:
+        """Return g(z), of the shape of z."""
+
+    def activation_gradient(
+        self, activation: Activation, z: Array, upstream: Array
+    ) -> Array:
+        """Return the vector-Jacobian product of g at z with `upstream`."""
+
+    def forward(
+        self, net: Sequential, weights: Arrays, x: Array, *, key: Key | None = None
+    ) -> Array:
+        """Return the outputs (batch, outputs); with a key, dropout is on."""
+
+    def loss(self, loss: Loss, outputs: Array, y: Array) -> Any:
+        """Return the loss, a scalar or with reduction "none" (batch,)."""
+
+    def loss_and_gradients(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        *,
+        key: Key | None = None,
+    ) -> LossAndGradients:
+        """Return the loss and its gradients."""
+
+    def trace(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        """Return every stage by name, in the order of computation.
+
+        Forward, for layer i: "i.z" (Dense) or "i.mask" (Dropout with a
+        key), then "i.a"; then "loss"; then backward, from the last layer:
+        "i.da", "i.dz", "i.weight.grad", "i.bias.grad"; at the end
+        "input.grad".
+        """
+
+    def init_optimizer(self, optimizer: Optimizer, weights: Arrays) -> Arrays:
+        """Return the state before the first step."""
+
+    def update(
+        self, optimizer: Optimizer, weights: Arrays, gradients: Arrays, state: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """Return new weights and new state; nothing given is changed."""
+
+    def supports(self, optimizer: Optimizer) -> Support:
+        """Return whether and how the backend has this optimizer."""
+
+    def fit(
+        self,
+        net: Sequential,
+        data: Data,
+        training: Training,
+        *,
+        validation: Data | None = None,
+        resume: TrainingState,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> TrainingRun:
+        """Train on from `resume`, which at the start of a run is its start."""
+
+    def info(self) -> dict[str, str]:
+        """Return versions, devices and precision settings, for people."""

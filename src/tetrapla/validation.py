@@ -1,0 +1,246 @@
+"""What every backend is spared: the checks and conversions at the edge.
+
+One function per kind of input. Each returns NumPy arrays of the backend's
+dtype, contiguous, or raises InvalidInputError, naming what was given and
+what is expected; no message depends on the backend.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tetrapla.spec.activations import Activation, Softmax
+from tetrapla.spec.checks import type_name
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.errors import InvalidInputError
+from tetrapla.spec.layers import Sequential
+from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.threefry import Key
+from tetrapla.spec.training import Training, TrainingState
+
+
+def _array(name: str, value: object) -> Array:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(f"{name} must be a NumPy array: {error}") from None
+
+
+def floats(name: str, value: object, dtype: str) -> Array:
+    """Return an array of the dtype, rounded once; integers are refused."""
+    array = _array(name, value)
+    if array.dtype not in (np.float16, np.float32, np.float64):
+        raise InvalidInputError(
+            f"{name} must be floating point (float64, float32 or float16), "
+            f"got {array.dtype}"
+        )
+    if array.size == 0:
+        raise InvalidInputError(f"{name} must not be empty, got shape {array.shape}")
+    with np.errstate(over="ignore"):  # beyond the dtype's range is inf
+        return np.ascontiguousarray(array, dtype).reshape(array.shape)
+
+
+def network(net: object) -> None:
+    """Check that `net` is a Sequential."""
+    if not isinstance(net, Sequential):
+        raise InvalidInputError(f"net must be a Sequential, got {type_name(net)}")
+
+
+def training(settings: object) -> None:
+    """Check that `settings` is a Training."""
+    if not isinstance(settings, Training):
+        raise InvalidInputError(f"training must be a Training, got {type_name(settings)}")
+
+
+def key(given: Key | None) -> Key | None:
+    """Return None or a key: uint32, shape (2,)."""
+    if given is None:
+        return None
+    array = _array("key", given)
+    if array.dtype != np.uint32 or array.shape != (2,):
+        raise InvalidInputError(
+            "key must be None or a key of tetrapla.threefry, uint32 of shape (2,); "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def arrays(name: str, given: object, dtype: str) -> Arrays:
+    """Return a dictionary of named floating-point arrays."""
+    if not isinstance(given, Mapping) or not given:
+        raise InvalidInputError(
+            f"{name} must be a dictionary of named arrays, got {type_name(given)}"
+            + ("" if given or not isinstance(given, Mapping) else " without entries")
+        )
+    for label in given:
+        if not isinstance(label, str):
+            raise InvalidInputError(f"{name} must have names as keys, got {label!r}")
+    return {label: floats(f"{name}[{label!r}]", a, dtype) for label, a in given.items()}
+
+
+def _same_shapes(name: str, given: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if set(given) != set(shapes):
+        raise InvalidInputError(
+            f"{name} must have exactly the keys {list(shapes)}, got {list(given)}"
+        )
+    for label, shape in shapes.items():
+        if given[label].shape != shape:
+            raise InvalidInputError(
+                f"{name}[{label!r}] must have shape {shape}, got {given[label].shape}"
+            )
+
+
+def weights(net: Sequential, given: object, dtype: str) -> Arrays:
+    """Return the network's weights, in the network's order."""
+    w = arrays("weights", given, dtype)
+    _same_shapes("weights", w, net.shapes)
+    return {label: w[label] for label in net.shapes}
+
+
+def like(name: str, given: object, model: Arrays, dtype: str) -> Arrays:
+    """Return arrays of the names, order and shapes of `model`."""
+    values = arrays(name, given, dtype)
+    _same_shapes(name, values, {label: a.shape for label, a in model.items()})
+    return {label: values[label] for label in model}
+
+
+def optimizer_state(spec: Optimizer, given: object, w: Arrays, dtype: str) -> Arrays:
+    """Return a complete state of the optimizer for the weights `w`."""
+    if not isinstance(given, Mapping) or "t" not in given:
+        raise InvalidInputError(
+            "state must be a dictionary with the step 't', as init_optimizer returns it"
+        )
+    t = _array("state['t']", given["t"])
+    if t.dtype.kind not in "iu" or t.shape != () or t < 0:
+        raise InvalidInputError(f"state['t'] must be an integer >= 0, got {given['t']!r}")
+    slots = {name: a for name, a in given.items() if name != "t"}
+    shapes = {f"{s}/{label}": a.shape for s in spec.slots for label, a in w.items()}
+    if set(slots) != set(shapes):
+        raise InvalidInputError(
+            f"state must have exactly the keys {['t', *shapes]}, got {list(given)}"
+        )
+    values = arrays("state", slots, dtype) if slots else {}
+    _same_shapes("state", values, shapes)
+    return {"t": np.asarray(t, np.int64)} | {name: values[name] for name in shapes}
+
+
+def pre_activation(g: Activation, z: object, dtype: str) -> Array:
+    """Return z for an activation; softmax needs an axis."""
+    array = floats("z", z, dtype)
+    if isinstance(g, Softmax) and array.ndim == 0:
+        raise InvalidInputError("softmax needs z with at least one axis, got shape ()")
+    return array
+
+
+def inputs(net: Sequential, x: object, dtype: str, name: str = "x") -> Array:
+    """Return x, (batch, inputs)."""
+    array = floats(name, x, dtype)
+    if array.ndim != 2 or array.shape[1] != net.inputs:
+        raise InvalidInputError(
+            f"{name} must have shape (batch, {net.inputs}), got {array.shape}"
+        )
+    return array
+
+
+def outputs(spec: Loss, given: object, dtype: str) -> Array:
+    """Return the outputs that a loss is given."""
+    array = floats("outputs", given, dtype)
+    allowed = (2,) if isinstance(spec, SoftmaxCrossEntropy) else (1, 2)
+    if array.ndim not in allowed:
+        raise InvalidInputError(
+            f"outputs must have shape (batch, outputs), got {array.shape}"
+        )
+    if isinstance(spec, BinaryCrossEntropy) and not spec.from_logits:
+        _in_unit_interval("outputs", "probabilities", array)
+    return array
+
+
+def _in_unit_interval(name: str, what: str, array: Array) -> None:
+    bad = np.argwhere((array < 0) | (array > 1) | np.isnan(array))
+    if len(bad):
+        place = tuple(int(i) for i in bad[0])
+        raise InvalidInputError(
+            f"{name} must be {what} in [0, 1], got {array[place]} at {place}"
+        )
+
+
+def labels(
+    spec: Loss, y: object, shape: tuple[int, ...], dtype: str, name: str = "y"
+) -> Array:
+    """Return the labels for outputs of that shape."""
+    array = _array(name, y)
+    if array.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{name} must be numbers, got {array.dtype}")
+    if isinstance(spec, SoftmaxCrossEntropy):
+        return _classes(array, shape, dtype, name)
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"{name} must have the shape of the outputs, {shape}; got {array.shape}"
+        )
+    array = floats(name, array if array.dtype.kind == "f" else array.astype(dtype), dtype)
+    if isinstance(spec, BinaryCrossEntropy):
+        _in_unit_interval(name, "labels", array)
+    return array
+
+
+def _classes(array: Array, shape: tuple[int, ...], dtype: str, name: str) -> Array:
+    batch, classes = shape
+    if array.shape == (batch,) and array.dtype.kind in "iu":
+        bad = np.flatnonzero((array < 0) | (array >= classes))
+        if len(bad):
+            raise InvalidInputError(
+                f"{name} must be classes in [0, {classes}), got {array[bad[0]]} at {bad[0]}"
+            )
+        return np.ascontiguousarray(array, np.int64)
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"{name} must be integer classes of shape ({batch},) or one-hot rows of "
+            f"shape {shape}; got {array.dtype} of shape {array.shape}"
+        )
+    rows = floats(name, array if array.dtype.kind == "f" else array.astype(dtype), dtype)
+    _in_unit_interval(name, "rows of probabilities", rows)
+    # Each element is off by at most half an ULP of 1 in float16, the
+    # coarsest dtype accepted; the sum of a correct row by that per class.
+    sums = rows.sum(axis=1, dtype=np.float64)
+    bad = np.flatnonzero(np.abs(sums - 1) > classes * 2.0**-12)
+    if len(bad):
+        raise InvalidInputError(
+            f"{name} must have rows that add up to 1, got {sums[bad[0]]} at {bad[0]}"
+        )
+    return rows
+
+
+def data(
+    x_name: str, y_name: str, net: Sequential, spec: Loss, given: Data, dtype: str
+) -> Data:
+    """Return (x, y), checked against the network and the loss."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InvalidInputError(
+            f"data must be a pair ({x_name}, {y_name}), got {type_name(given)}"
+        )
+    x = inputs(net, given[0], dtype, x_name)
+    return x, labels(spec, given[1], (len(x), net.outputs), dtype, y_name)
+
+
+def resume(
+    net: Sequential,
+    settings: Training,
+    given: object,
+    history: tuple[str, ...],
+    dtype: str,
+) -> TrainingState:
+    """Return the state of an earlier run, checked against this one."""
+    if not isinstance(given, TrainingState):
+        raise InvalidInputError(
+            f"resume must be the state of a run, a TrainingState; got {type_name(given)}"
+        )
+    if set(given.history) != set(history):
+        raise InvalidInputError(
+            f"the run to resume recorded {list(given.history)}, this one would record "
+            f"{list(history)}: validation must be given in both or in neither"
+        )
+    w = weights(net, given.weights, dtype)
+    state = optimizer_state(settings.optimizer, given.optimizer, w, dtype)
+    return replace(given, weights=w, optimizer=state)
