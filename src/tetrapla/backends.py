@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from tetrapla import validation as check
-from tetrapla.spec import contract
-from tetrapla.spec.activations import Activation, activation
+from tetrapla.spec import activations, contract, losses, optimizers
+from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
 from tetrapla.spec.errors import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.layers import Sequential
-from tetrapla.spec.losses import Loss, loss
-from tetrapla.spec.optimizers import Optimizer, optimizer
+from tetrapla.spec.losses import Loss
+from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import (
     EpochReport,
@@ -169,20 +169,20 @@ class Backend:
         """Return the weights of what `build` returned, by name."""
         return self.implementation.weights(model)
 
-    def activation(self, activation_: Activation | str, z: Array) -> Array:
+    def activation(self, activation: Activation | str, z: Array) -> Array:
         """Return g(z), of the shape of z.
 
         >>> load("numpy").activation("relu", np.array([-1.0, 2.0]))
         array([0., 2.], dtype=float32)
         """
-        g = activation(activation_)
+        g = activations.activation(activation)
         return self.implementation.activation(g, check.pre_activation(g, z, self.dtype))
 
     def activation_gradient(
-        self, activation_: Activation | str, z: Array, upstream: Array
+        self, activation: Activation | str, z: Array, upstream: Array
     ) -> Array:
         """Return the vector-Jacobian product of g at z with `upstream`."""
-        g = activation(activation_)
+        g = activations.activation(activation)
         z = check.pre_activation(g, z, self.dtype)
         da = check.floats("upstream", upstream, self.dtype)
         if da.shape != z.shape:
@@ -203,9 +203,9 @@ class Backend:
         x = check.inputs(net, x, self.dtype)
         return self.implementation.forward(net, w, x, key=check.key(key))
 
-    def loss(self, loss_: Loss | str, outputs: Array, y: Array) -> Any:
+    def loss(self, loss: Loss | str, outputs: Array, y: Array) -> Any:
         """Return the loss: a scalar, or (batch,) with reduction="none"."""
-        spec = loss(loss_)
+        spec = losses.loss(loss)
         outputs = check.outputs(spec, outputs, self.dtype)
         y = check.labels(spec, y, outputs.shape, self.dtype)
         if outputs.ndim == 1:  # one output per example, said without its axis
@@ -218,12 +218,12 @@ class Backend:
         weights: Arrays,
         x: Array,
         y: Array,
-        loss_: Loss | str,
+        loss: Loss | str,
         *,
         key: Key | None = None,
     ) -> LossAndGradients:
         """Return the loss and its gradients: r.loss, r.weights, r.input."""
-        given = self._example(net, weights, x, y, loss_)
+        given = self._example(net, weights, x, y, loss)
         return self.implementation.loss_and_gradients(*given, key=check.key(key))
 
     def trace(
@@ -232,7 +232,7 @@ class Backend:
         weights: Arrays,
         x: Array,
         y: Array,
-        loss_: Loss | str,
+        loss: Loss | str,
         *,
         key: Key | None = None,
     ) -> Arrays:
@@ -241,14 +241,14 @@ class Backend:
         Forward "0.z", "0.a", ..., "loss"; then backward "2.da", "2.dz",
         "2.weight.grad", "2.bias.grad", ..., "input.grad".
         """
-        given = self._example(net, weights, x, y, loss_)
+        given = self._example(net, weights, x, y, loss)
         return self.implementation.trace(*given, key=check.key(key))
 
     def _example(
-        self, net: Sequential, weights: Arrays, x: Array, y: Array, loss_: Loss | str
+        self, net: Sequential, weights: Arrays, x: Array, y: Array, loss: Loss | str
     ) -> tuple[Sequential, Arrays, Array, Array, Loss]:
         check.network(net)
-        spec = loss(loss_)
+        spec = losses.loss(loss)
         if spec.reduction == "none":
             raise InvalidInputError(
                 "gradients need a scalar loss: reduction must be 'mean' or 'sum', "
@@ -258,28 +258,28 @@ class Backend:
         x, y = check.data("x", "y", net, spec, (x, y), self.dtype)
         return net, w, x, y, spec
 
-    def init_optimizer(self, optimizer_: Optimizer | str, weights: Arrays) -> Arrays:
+    def init_optimizer(self, optimizer: Optimizer | str, weights: Arrays) -> Arrays:
         """Return the state before the first step: "t" and all slots."""
         w = check.arrays("weights", weights, self.dtype)
-        return self.implementation.init_optimizer(optimizer(optimizer_), w)
+        return self.implementation.init_optimizer(optimizers.optimizer(optimizer), w)
 
     def update(
         self,
-        optimizer_: Optimizer | str,
+        optimizer: Optimizer | str,
         weights: Arrays,
         gradients: Arrays,
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
         """Return (weights, state) after one step; changes nothing given."""
-        spec = optimizer(optimizer_)
+        spec = optimizers.optimizer(optimizer)
         w = check.arrays("weights", weights, self.dtype)
         g = check.like("gradients", gradients, w, self.dtype)
         s = check.optimizer_state(spec, state, w, self.dtype)
         return self.implementation.update(spec, w, g, s)
 
-    def supports(self, optimizer_: Optimizer | str) -> Support:
+    def supports(self, optimizer: Optimizer | str) -> Support:
         """Return whether the backend has this optimizer, and how."""
-        return self.implementation.supports(optimizer(optimizer_))
+        return self.implementation.supports(optimizers.optimizer(optimizer))
 
     def fit(
         self,

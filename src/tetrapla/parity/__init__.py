@@ -1,0 +1,1 @@
+"""Cases x backends: do the implementations agree?"""

@@ -6,6 +6,7 @@ correctly (+ - * / sqrt) and nothing else, so that a seed gives the same
 bits on every machine. A float64 backend widens the float32 values.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -64,7 +65,7 @@ class _Uniform(VarianceScaling):
     """U(-limit, limit) with limit = sqrt(3 variance)."""
 
     def draw(self, key: threefry.Key, inputs: int, outputs: int) -> NDArray[np.float64]:
-        limit = np.sqrt(3.0 * self.variance(inputs, outputs))
+        limit = math.sqrt(3.0 * self.variance(inputs, outputs))
         u = threefry.uniform(key, (inputs, outputs)).astype(np.float64)
         return limit * (2.0 * u - 1.0)
 
@@ -77,7 +78,7 @@ class _Normal(VarianceScaling):
     """
 
     def draw(self, key: threefry.Key, inputs: int, outputs: int) -> NDArray[np.float64]:
-        sigma = np.sqrt(self.variance(inputs, outputs))
+        sigma = math.sqrt(self.variance(inputs, outputs))
         u = threefry.uniform(key, (inputs, outputs)).astype(np.float64)
         # The draw stands for [u, u + 2^-23): its middle is never 0 or 1.
         return sigma * normal.quantile(u + 2.0**-24)

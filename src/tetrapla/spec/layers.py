@@ -6,6 +6,7 @@ layer counts as a place, a Dropout too; an activation belongs to its layer.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tetrapla.spec import activations, checks, threefry
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.errors import InvalidInputError
-from tetrapla.spec.initializers import GlorotUniform, Initializer, Zeros, initializer
+from tetrapla.spec.initializers import Initializer, initializer
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -56,8 +57,8 @@ class Dense(Layer):
         outputs: int,
         activation: Activation | str = "identity",
         *,
-        weight_init: Initializer | str = GlorotUniform(),
-        bias_init: Initializer | str = Zeros(),
+        weight_init: Initializer | str = "glorot_uniform",
+        bias_init: Initializer | str = "zeros",
     ) -> None:
         settle = object.__setattr__
         settle(self, "inputs", checks.integer("inputs", inputs, 1))
@@ -107,7 +108,7 @@ class Sequential:
         dense = [(i, x) for i, x in enumerate(layers) if isinstance(x, Dense)]
         if not dense:
             raise InvalidInputError("a Sequential needs at least one Dense layer")
-        for (i, before), (j, after) in zip(dense, dense[1:], strict=False):
+        for (i, before), (j, after) in pairwise(dense):
             if before.outputs != after.inputs:
                 raise InvalidInputError(
                     f"layer {i} has {before.outputs} outputs but layer {j} "

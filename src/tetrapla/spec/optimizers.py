@@ -132,7 +132,9 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class Adadelta(Optimizer):
-    """v = rho v + (1 - rho) g^2;  d = sqrt(u + eps) / sqrt(v + eps) g;
+    """Steps in the units of theta: eta sqrt(u + eps) / sqrt(v + eps) g.
+
+    v = rho v + (1 - rho) g^2;  d = sqrt(u + eps) / sqrt(v + eps) g;
     u = rho u + (1 - rho) d^2;  theta -= eta d.
 
     Source: Zeiler, ADADELTA: an adaptive learning rate method (2012),
@@ -203,7 +205,9 @@ class RMSProp(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+    """Moving averages of g and g^2, corrected for their start at 0.
+
+    m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
     m^ = m / (1 - beta1^t);  v^ = v / (1 - beta2^t);
     theta -= eta m^ / (sqrt(v^) + eps).
 
