@@ -7,22 +7,23 @@ implementation of the contract (spec/contract.py).
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, SupportsFloat
 
 from tetrapla import validation as check
 from tetrapla.spec import activations, contract, losses, optimizers
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
 from tetrapla.spec.errors import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.layers import Sequential
+from tetrapla.spec.layers import Dropout, Sequential
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import (
     EpochReport,
+    Loop,
     StepReport,
     Training,
     TrainingRun,
@@ -323,12 +324,20 @@ class Backend:
             start = TrainingState(0, 0, w, state, {name: [] for name in history})
         else:
             start = check.resume(net, training, resume, history, self.dtype)
-        return self.implementation.fit(
-            net,
-            (x, y),
-            training,
-            validation=validation,
-            resume=start,
-            on_step=on_step,
-            on_epoch=on_epoch,
-        )
+        dropout = any(isinstance(layer, Dropout) for layer in net.layers)
+        loop = Loop(training, start, dropout, on_step=on_step, on_epoch=on_epoch)
+        if validation is not None:
+            loop.validate = self._validate(net, training.loss, validation)
+        return self.implementation.fit(net, (x, y), loop)
+
+    def _validate(
+        self, net: Sequential, loss: Loss, data: Data
+    ) -> Callable[[Arrays], SupportsFloat]:
+        mean = replace(loss, reduction="mean")
+
+        def validate(weights: Arrays) -> SupportsFloat:
+            outputs = self.implementation.forward(net, weights, data[0])
+            value: SupportsFloat = self.implementation.loss(mean, outputs, data[1])
+            return value
+
+        return validate

@@ -7,7 +7,6 @@ shapes; integer labels as int64. What it returns are NumPy arrays of its
 dtype that share no memory with what it was given.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,13 +18,7 @@ from tetrapla.spec.layers import Sequential
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.threefry import Key
-from tetrapla.spec.training import (
-    EpochReport,
-    StepReport,
-    Training,
-    TrainingRun,
-    TrainingState,
-)
+from tetrapla.spec.training import Loop, TrainingRun
 
 Array = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
@@ -106,7 +99,7 @@ class Backend(Protocol):
         *,
         key: Key | None = None,
     ) -> Arrays:
-        """Return every stage by name, in the order of computation.
+        """Return every stage by name, in the order of `net.stages`.
 
         Forward, for layer i: "i.z" (Dense) or "i.mask" (Dropout with a
         key), then "i.a"; then "loss"; then backward, from the last layer:
@@ -125,18 +118,8 @@ class Backend(Protocol):
     def supports(self, optimizer: Optimizer) -> Support:
         """Return whether and how the backend has this optimizer."""
 
-    def fit(
-        self,
-        net: Sequential,
-        data: Data,
-        training: Training,
-        *,
-        validation: Data | None = None,
-        resume: TrainingState,
-        on_step: Callable[[StepReport], None] | None = None,
-        on_epoch: Callable[[EpochReport], None] | None = None,
-    ) -> TrainingRun:
-        """Train on from `resume`, which at the start of a run is its start."""
+    def fit(self, net: Sequential, data: Data, loop: Loop) -> TrainingRun:
+        """Train on from `loop.state`, which at the start of a run is its start."""
 
     def info(self) -> dict[str, str]:
         """Return versions, devices and precision settings, for people."""

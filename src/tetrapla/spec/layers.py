@@ -140,6 +140,26 @@ class Sequential:
             shapes[f"{i}.bias"] = (layer.outputs,)
         return shapes
 
+    def stages(self, *, dropout: bool = False) -> list[str]:
+        """Return the names of all stages in the order of computation.
+
+        Forward, loss, and backward from the last layer; a Dropout layer has
+        a mask where `dropout` is on.
+
+        >>> Sequential(Dense(2, 1)).stages()[:3]
+        ['0.z', '0.a', 'loss']
+        """
+        forward, backward = [], []
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dense):
+                forward += [f"{i}.z", f"{i}.a"]
+                gradients = ["da", "dz", "weight.grad", "bias.grad"]
+            else:
+                forward += [f"{i}.mask", f"{i}.a"] if dropout else [f"{i}.a"]
+                gradients = ["da"]
+            backward = [f"{i}.{name}" for name in gradients] + backward
+        return [*forward, "loss", *backward, "input.grad"]
+
     def init(self, seed: int = 0) -> Weights:
         """Return initial weights, float32, the same bits on every machine.
 

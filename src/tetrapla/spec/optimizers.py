@@ -65,6 +65,11 @@ class Optimizer:
         return {}
 
 
+def _nesterov_needs_momentum(nesterov: bool, momentum: float) -> None:
+    if nesterov and momentum == 0:
+        raise InvalidInputError("nesterov=True needs momentum > 0, got 0.0")
+
+
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Gradient descent: theta -= eta g.
@@ -94,8 +99,7 @@ class SGD(Optimizer):
         self._check(checks.fraction, "momentum")
         self._check(checks.flag, "nesterov")
         checks.choice("velocity", self.velocity, VELOCITIES)
-        if self.nesterov and self.momentum == 0:
-            raise InvalidInputError("nesterov=True needs momentum > 0, got 0.0")
+        _nesterov_needs_momentum(self.nesterov, self.momentum)
 
     @property
     def slots(self) -> dict[str, float]:
@@ -167,7 +171,7 @@ class RMSProp(Optimizer):
     (the maximum is ours: v - m^2 rounds below 0 on constant gradients, and
     PyTorch, Optax and Keras reach NaN there). With momentum mu > 0 and the
     slot b ("velocity"), b = mu b + d; theta -= eta b, or with
-    velocity="updates" b = mu b + eta d; theta -= b.
+    velocity="updates" b = mu b + eta d; theta -= b; nesterov as in SGD.
 
     Source: Hinton, Srivastava and Swersky, Neural networks for machine
     learning, lecture 6e (2012); centred: Graves, Generating sequences with
@@ -181,6 +185,7 @@ class RMSProp(Optimizer):
     centered: bool = False
     eps_place: str = "outside"
     velocity: str = "gradients"
+    nesterov: bool = False
     weight_decay: float = 0.0
     decay: str = "coupled"
     name: ClassVar[str] = "rmsprop"
@@ -189,7 +194,8 @@ class RMSProp(Optimizer):
         super().__post_init__()
         self._check(checks.fraction, "rho", "momentum")
         self._check(checks.non_negative, "eps")
-        self._check(checks.flag, "centered")
+        self._check(checks.flag, "centered", "nesterov")
+        _nesterov_needs_momentum(self.nesterov, self.momentum)
         checks.choice("eps_place", self.eps_place, EPS_PLACES)
         checks.choice("velocity", self.velocity, VELOCITIES)
 

@@ -21,6 +21,7 @@ all of them and is not arithmetic on tensors is defined here, once:
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, SupportsFloat
 
@@ -194,19 +195,24 @@ class EpochReport:
 class Loop:
     """The bookkeeping of one run; the tensors are the implementation's.
 
-    `weights` returns the current weights as NumPy arrays; `evaluate` the
-    mean loss on the validation data, or None. Without `dropout` layers no
-    keys are made: a batch's key is None.
+    The implementation sets `weights`, which returns the current weights as
+    NumPy arrays; `tensor`, which makes rows and keys its own; and `outside`,
+    a scope in which the user's callbacks run, where the implementation has
+    changed anything around the loop. `validate`
+    returns the mean loss of given weights on the validation data. Without
+    `dropout` layers no keys are made: a batch's key is None.
     """
 
     training: Training
     state: TrainingState
-    weights: Callable[[], Arrays]
     dropout: bool = False
-    evaluate: Callable[[], SupportsFloat] | None = None
+    validate: Callable[[Arrays], SupportsFloat] | None = None
     on_step: Callable[[StepReport], None] | None = None
     on_epoch: Callable[[EpochReport], None] | None = None
-    seen: list[tuple[SupportsFloat, int]] = field(default_factory=list)
+    outside: Callable[[], AbstractContextManager[object]] = nullcontext
+    tensor: Callable[[NDArray[Any]], Any] = np.asarray
+    weights: Callable[[], Arrays] = field(init=False)
+    seen: list[tuple[SupportsFloat, int]] = field(default_factory=list, init=False)
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs to do, until the last or until there is no need."""
@@ -223,13 +229,13 @@ class Loop:
         stopping = self.training.early_stopping
         return stopping is not None and self.state.waited >= stopping.patience
 
-    def batches(
-        self, epoch: int, n: int
-    ) -> Iterator[tuple[NDArray[np.int64], threefry.Key | None]]:
-        """Yield the rows and the dropout key of each batch."""
+    def batches(self, epoch: int, n: int) -> Iterator[tuple[Any, Any]]:
+        """Yield the rows and the dropout key of each batch, as tensors."""
         for rows in self.training.batches(epoch, n):
-            step = self.state.step
-            yield rows, self.training.dropout_key(step) if self.dropout else None
+            key = None
+            if self.dropout:
+                key = self.tensor(self.training.dropout_key(self.state.step))
+            yield self.tensor(rows), key
 
     def end_step(self, loss: SupportsFloat, size: int) -> None:
         """Count a step; `loss` may be any scalar that float() accepts.
@@ -239,8 +245,9 @@ class Loop:
         """
         self.seen.append((loss, size))
         if self.on_step is not None:
-            state = self.state
-            self.on_step(StepReport(state.epoch, state.step, float(loss)))
+            report = StepReport(self.state.epoch, self.state.step, float(loss))
+            with self.outside():
+                self.on_step(report)
         self.state = replace(self.state, step=self.state.step + 1)
 
     def result(self, optimizer: Arrays) -> TrainingRun:
@@ -258,14 +265,16 @@ class Loop:
         )
         row = {"loss": total / sum(size for _, size in self.seen)}
         self.seen.clear()
-        if self.evaluate is not None:
-            row["val_loss"] = float(self.evaluate())
+        if self.validate is not None:
+            row["val_loss"] = float(self.validate(self.weights()))
         history = {k: [*v, row[k]] for k, v in self.state.history.items()}
         self.state = replace(self.state, epoch=self.state.epoch + 1, history=history)
         if self.training.early_stopping is not None:
             self._watch(row.get("val_loss", row["loss"]), self.training.early_stopping)
         if self.on_epoch is not None:
-            self.on_epoch(EpochReport(self.state.epoch - 1, row, self.weights))
+            report = EpochReport(self.state.epoch - 1, row, self.weights)
+            with self.outside():
+                self.on_epoch(report)
 
     def _watch(self, loss: float, stopping: EarlyStopping) -> None:
         if loss < self.state.best_loss - stopping.min_delta:

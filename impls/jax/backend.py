@@ -1,0 +1,254 @@
+"""The contract for jax: NumPy in, jax arrays inside, NumPy out.
+
+Quirks: float64 exists only inside jax.enable_x64, and matrix products on
+recent GPUs lose bits unless asked; each method runs in a scope of its own
+(`scope`), and the user's settings are as they were outside it.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tetrapla import spec
+from tetrapla.spec import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.contract import Array, Arrays, Data, Key
+
+from . import activations, losses, optimizers, training
+from .layers import Sequential, sequential
+
+activate = jax.jit(activations.activation, static_argnames="spec")
+activate_gradient = jax.jit(
+    activations.activation_gradient, static_argnames="spec"
+)
+lose = jax.jit(losses.loss, static_argnames="spec")
+differentiate = jax.jit(
+    training.loss_and_gradients, static_argnames="loss"
+)
+trace = jax.jit(training.trace, static_argnames="loss")
+
+
+@jax.jit
+def forward(model: Sequential, x: Any, key: Any) -> Any:
+    return model(x, key)
+
+
+@partial(jax.jit, static_argnames="optimizer")
+def step(
+    optimizer: optimizers.Optimizer, theta: Any, g: Any, state: Any
+) -> Any:
+    return optimizer.step(theta, g, state)
+
+
+def arrays(tensors: Any) -> Arrays:
+    return {name: np.array(t) for name, t in tensors.items()}
+
+
+def state_of(state: optimizers.State, slots: Any, names: Any) -> Arrays:
+    """Return the canonical state: "t", then "slot/weight"."""
+    canonical: Arrays = {"t": np.array(state["t"], np.int64)}
+    for slot in slots:
+        for name in names:
+            s = state["slots"][name]
+            canonical[f"{slot}/{name}"] = np.array(s[slot])
+    return canonical
+
+
+def native_state(
+    state: Arrays, slots: Any, names: Any
+) -> optimizers.State:
+    """Return the optimizer's own state, from the canonical one."""
+    own = {
+        n: {s: jnp.array(state[f"{s}/{n}"]) for s in slots}
+        for n in names
+    }
+    return {"t": jnp.array(state["t"], int), "slots": own}
+
+
+def devices() -> dict[str, jax.Device]:
+    """Return the devices by tetrapla's names."""
+    there = {"cpu": jax.devices("cpu")[0]}
+    try:
+        gpus = jax.devices("gpu")
+    except RuntimeError:  # jax's word for: there is no such platform
+        return there
+    there["gpu"] = gpus[0]
+    return there | {f"gpu:{i}": gpu for i, gpu in enumerate(gpus)}
+
+
+def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a method in its backend's scope."""
+
+    @wraps(method)
+    def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
+        with self.scope():
+            return method(self, *args, **kwargs)
+
+    return call
+
+
+class Backend:
+    """JAX, on one device."""
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        there = devices()
+        if device not in there:
+            raise BackendUnavailableError(
+                f"backend 'jax' has no device {device!r}; "
+                f"it has {', '.join(there)}"
+            )
+        self.device = device
+        self.dtype = dtype
+        self.place = there[device]
+
+    @contextmanager
+    def scope(self) -> Any:
+        with ExitStack() as stack:
+            stack.enter_context(jax.enable_x64(self.dtype == "float64"))
+            stack.enter_context(jax.default_device(self.place))
+            stack.enter_context(jax.default_matmul_precision("highest"))
+            yield
+
+    def info(self) -> dict[str, str]:
+        with self.scope():
+            smallest = jnp.float32(2.0**-126)
+            flushed = float(smallest * jnp.float32(0.5)) == 0
+        return {
+            "jax": jax.__version__,
+            "devices": ", ".join(devices()),
+            "x64 outside tetrapla": str(jax.config.jax_enable_x64),
+            "matmul precision outside tetrapla": str(
+                jax.config.jax_default_matmul_precision
+            ),
+            "flushes subnormals": "yes" if flushed else "no",
+        }
+
+    def tensors(self, given: Arrays) -> dict[str, Any]:
+        return {name: jnp.array(a) for name, a in given.items()}
+
+    @scoped
+    def build(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> Sequential:
+        return sequential(net, self.tensors(weights))
+
+    @scoped
+    def weights(self, model: Sequential) -> Arrays:
+        if not isinstance(model, Sequential):
+            raise InvalidInputError(
+                f"not a model that build returned: {type(model).__name__}"
+            )
+        return arrays(model.weights())
+
+    @scoped
+    def activation(
+        self, activation: spec.Activation, z: Array
+    ) -> Array:
+        return np.array(activate(activation, z))
+
+    @scoped
+    def activation_gradient(
+        self, activation: spec.Activation, z: Array, upstream: Array
+    ) -> Array:
+        return np.array(activate_gradient(activation, z, upstream))
+
+    @scoped
+    def forward(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        *,
+        key: Key | None = None,
+    ) -> Array:
+        return np.array(forward(self.build(net, weights), x, key))
+
+    @scoped
+    def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
+        # [()]: a scalar where there are no axes
+        return np.array(lose(loss, outputs, y))[()]
+
+    @scoped
+    def loss_and_gradients(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> spec.LossAndGradients:
+        model = self.build(net, weights)
+        value, dw, dx = differentiate(model, loss, x, y, key)
+        return spec.LossAndGradients(
+            np.array(value)[()],
+            {name: np.array(dw[name]) for name in weights},
+            np.array(dx),
+        )
+
+    @scoped
+    def trace(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        stages = trace(self.build(net, weights), loss, x, y, key)
+        names = net.stages(dropout=key is not None)  # jit sorts them
+        return {name: np.array(stages[name]) for name in names}
+
+    @scoped
+    def init_optimizer(
+        self, optimizer: spec.Optimizer, weights: Arrays
+    ) -> Arrays:
+        native = optimizers.optimizer(optimizer)
+        state = native.start(self.tensors(weights))
+        return state_of(state, optimizer.slots, weights)
+
+    @scoped
+    def update(
+        self,
+        optimizer: spec.Optimizer,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+    ) -> tuple[Arrays, Arrays]:
+        native = optimizers.optimizer(optimizer)
+        given = native_state(state, optimizer.slots, weights)
+        theta, new = step(native, weights, gradients, given)
+        theta = {name: np.array(theta[name]) for name in weights}
+        return theta, state_of(new, optimizer.slots, weights)
+
+    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+        return spec.Support("native")
+
+    def fit(
+        self, net: spec.Sequential, data: Data, loop: spec.Loop
+    ) -> spec.TrainingRun:
+        model = self.build(net, loop.state.weights)
+        loop.weights = lambda: self.weights(model)
+        loop.tensor = jnp.asarray
+        loop.outside = partial(
+            jax.enable_x64, jax.config.jax_enable_x64
+        )
+        settings = loop.training
+        optimizer = optimizers.optimizer(settings.optimizer)
+        slots = settings.optimizer.slots
+        with self.scope():
+            state = native_state(
+                loop.state.optimizer, slots, net.shapes
+            )
+            x, y = jnp.array(data[0]), jnp.array(data[1])
+            state = training.fit(
+                model, settings.loss, optimizer, state, x, y, loop
+            )
+            return loop.result(state_of(state, slots, net.shapes))

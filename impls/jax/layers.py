@@ -1,0 +1,97 @@
+"""Dense, Dropout and Sequential as Flax NNX modules, which are pytrees.
+
+Quirk: jax computes in float64 only inside jax.enable_x64, and rounds
+silently to float32 outside; a float64 Sequential brings its own scope.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from tetrapla import spec
+from tetrapla.spec import Activation
+
+from .activations import activation
+from .random import bernoulli, fold_in
+
+
+class Dense(nnx.Module):
+    """a = g(z), z = x W + b."""
+
+    def __init__(
+        self, weight: Array, bias: Array, activation: Activation
+    ) -> None:
+        self.weight = nnx.Param(weight)  # (inputs, outputs)
+        self.bias = nnx.Param(bias)  # (outputs,)
+        self.activation = activation
+
+    def linear(self, x: Array) -> Array:  # (batch, inputs)
+        return x @ self.weight + self.bias  # (batch, outputs)
+
+    def __call__(self, x: Array) -> Array:
+        return activation(self.activation, self.linear(x))
+
+
+class Dropout(nnx.Module):
+    """a = x / keep where the mask is 1, 0 elsewhere; without a key, x."""
+
+    def __init__(self, rate: float, place: int) -> None:
+        self.keep = 1 - rate
+        self.place = place
+
+    def mask(self, key: Array, shape: tuple[int, ...]) -> Array:
+        return bernoulli(fold_in(key, self.place), self.keep, shape)
+
+    def __call__(self, x: Array, key: Array | None = None) -> Array:
+        if key is None:
+            return x
+        return jnp.where(self.mask(key, x.shape), x / self.keep, 0)
+
+
+class Sequential(nnx.Module):
+    """Layers in order."""
+
+    def __init__(self, layers: list[Dense | Dropout]) -> None:
+        self.layers = nnx.List(layers)
+
+    def __call__(self, x: Array, key: Array | None = None) -> Array:
+        x64 = jax.config.jax_enable_x64 or self.double
+        with jax.enable_x64(x64):
+            for layer in self.layers:
+                dropout = isinstance(layer, Dropout)
+                x = layer(x, key) if dropout else layer(x)
+        return x
+
+    @property
+    def double(self) -> bool:
+        weights = self.weights().values()
+        return any(w.dtype == jnp.float64 for w in weights)
+
+    def weights(self) -> dict[str, Array]:
+        named = {}
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dense):
+                named[f"{i}.weight"] = layer.weight[...]
+                named[f"{i}.bias"] = layer.bias[...]
+        return named
+
+    def load(self, weights: dict[str, Array]) -> None:
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dense):
+                layer.weight[...] = weights[f"{i}.weight"]
+                layer.bias[...] = weights[f"{i}.bias"]
+
+
+def sequential(
+    net: spec.Sequential, weights: dict[str, Array]
+) -> Sequential:
+    """Return the network of the specification, with these weights."""
+    layers: list[Dense | Dropout] = []
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer, spec.Dense):
+            w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
+            layers.append(Dense(w, b, layer.activation))
+        else:
+            layers.append(Dropout(layer.rate, i))
+    return Sequential(layers)

@@ -1,0 +1,60 @@
+"""Losses; jax.grad derives their gradients.
+
+Element by element, (batch, outputs), then reduced over the outputs and
+over the batch. Each kink is a `where`, as in activations.py.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from tetrapla.spec import Loss, MeanSquaredError, SoftmaxCrossEntropy
+
+
+def squared_error(p: Array, y: Array) -> Array:
+    return (p - y) ** 2
+
+
+def binary_cross_entropy(p: Array, y: Array) -> Array:
+    # 0 log 0 = 0: a term whose factor is 0 does not look at p
+    log_p = jnp.log(jnp.where(y > 0, p, 1))
+    log_q = jnp.log1p(-jnp.where(y < 1, p, 0))
+    return -(y * log_p) - (1 - y) * log_q
+
+
+def binary_cross_entropy_with_logits(z: Array, y: Array) -> Array:
+    # softplus(z) - y z, with z - y z as z (1 - y): it does not cancel
+    linear = jnp.where(z <= 0, -z * y, z * (1 - y))
+    return linear + jnp.log1p(jnp.exp(jnp.where(z <= 0, z, -z)))
+
+
+def one_hot(y: Array, z: Array) -> Array:
+    if y.ndim == 2:
+        return y
+    return jax.nn.one_hot(y, z.shape[1], dtype=z.dtype)
+
+
+def softmax_cross_entropy(z: Array, y: Array) -> Array:
+    z = z - lax.stop_gradient(z.max(axis=1, keepdims=True))
+    log_sum = jnp.log(jnp.exp(z).sum(axis=1, keepdims=True))
+    return (one_hot(y, z) * (log_sum - z)).sum(axis=1)  # (batch,)
+
+
+def reduce(losses: Array, how: str) -> Array:
+    """Return the mean or the sum over the last axis, or all of them."""
+    if how == "mean":
+        return losses.mean(axis=-1)
+    return losses.sum(axis=-1) if how == "sum" else losses
+
+
+def loss(spec: Loss, outputs: Array, y: Array) -> Array:
+    """Return the loss that the specification names."""
+    if isinstance(spec, SoftmaxCrossEntropy):
+        return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
+    if isinstance(spec, MeanSquaredError):
+        elements = squared_error(outputs, y)
+    elif spec.from_logits:
+        elements = binary_cross_entropy_with_logits(outputs, y)
+    else:
+        elements = binary_cross_entropy(outputs, y)
+    return reduce(reduce(elements, spec.outputs), spec.reduction)

@@ -1,0 +1,178 @@
+"""The update rules as pure functions: new weights and a new state.
+
+`update` is one rule for one weight: theta, its gradient g, its slots s,
+the step t and the learning rate eta. t is traced, so 1 - beta^t is
+formed where the weights are, in their dtype.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from tetrapla import spec
+
+Slots = dict[str, Array]
+State = dict[str, Any]
+
+
+def root(v: Array, eps: float | Array, place: str) -> Array:
+    """Return sqrt(v) + eps, or sqrt(v + eps)."""
+    return jnp.sqrt(v + eps) if place == "inside" else jnp.sqrt(v) + eps
+
+
+def bias_correction(beta: float, t: Array) -> Array:
+    """Return 1 - beta^t, in t's dtype, without cancelling."""
+    log_beta = math.log(beta) if beta > 0 else -math.inf
+    return -jnp.expm1(t * log_beta)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """t += 1, then for each weight: decay, then the subclass's rule."""
+
+    spec: spec.Optimizer
+
+    def start(self, weights: dict[str, Array]) -> State:
+        slots = {n: self.init(theta) for n, theta in weights.items()}
+        return {"t": jnp.zeros((), int), "slots": slots}
+
+    def init(self, theta: Array) -> Slots:
+        first = self.spec.slots
+        return {n: jnp.full_like(theta, first[n]) for n in first}
+
+    def decay(
+        self, theta: Array, g: Array, eta: float
+    ) -> tuple[Array, Array]:
+        if self.spec.weight_decay == 0:
+            return theta, g
+        if self.spec.decay == "coupled":
+            return theta, g + self.spec.weight_decay * theta
+        return theta - eta * self.spec.weight_decay * theta, g
+
+    def momentum(
+        self, d: Array, s: Slots, eta: float
+    ) -> tuple[Array, Slots]:
+        mu = self.spec.momentum
+        if mu == 0:
+            return eta * d, s
+        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        before, after = (eta, 1) if inside else (1, eta)
+        b = mu * s["velocity"] + before * d
+        step = mu * b + before * d if self.spec.nesterov else b
+        return after * step, s | {"velocity": b}
+
+    def step(
+        self,
+        weights: dict[str, Array],
+        gradients: dict[str, Array],
+        state: State,
+    ) -> tuple[dict[str, Array], State]:
+        t = state["t"] + 1
+        eta = self.spec.lr
+        new, slots = {}, {}
+        for name, theta in weights.items():
+            s = state["slots"][name]
+            theta, g = self.decay(theta, gradients[name], eta)
+            steps = t.astype(theta.dtype)
+            new[name], slots[name] = self.update(
+                theta, g, s, steps, eta
+            )
+        return new, {"t": t, "slots": slots}
+
+
+class SGD(Optimizer):
+    """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
+
+    def update(
+        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+    ) -> tuple[Array, Slots]:
+        step, s = self.momentum(g, s, eta)
+        return theta - step, s
+
+
+class Adagrad(Optimizer):
+    """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
+
+    def update(
+        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+    ) -> tuple[Array, Slots]:
+        a = s["a"] + g**2
+        d = g / root(a, self.spec.eps, self.spec.eps_place)
+        return theta - eta * d, {"a": a}
+
+
+class Adadelta(Optimizer):
+    """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
+
+    def update(
+        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+    ) -> tuple[Array, Slots]:
+        rho, eps = self.spec.rho, self.spec.eps
+        v, u = s["v"], s["u"]
+        v = rho * v + (1 - rho) * g**2
+        d = jnp.sqrt(u + eps) / jnp.sqrt(v + eps) * g
+        u = rho * u + (1 - rho) * d**2
+        return theta - eta * d, {"v": v, "u": u}
+
+
+class RMSProp(Optimizer):
+    """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
+
+    def update(
+        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+    ) -> tuple[Array, Slots]:
+        rho = self.spec.rho
+        v = rho * s["v"] + (1 - rho) * g**2
+        s = s | {"v": v}
+        if self.spec.centered:
+            m = rho * s["m"] + (1 - rho) * g
+            s = s | {"m": m}
+            v = jnp.maximum(v - m**2, 0)  # rounding may go below 0
+        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        step, s = self.momentum(d, s, eta)
+        return theta - step, s
+
+
+class Adam(Optimizer):
+    """theta -= eta m^ / (sqrt(v^) + eps)."""
+
+    def update(
+        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+    ) -> tuple[Array, Slots]:
+        beta1, beta2 = self.spec.beta1, self.spec.beta2
+        c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
+        m = beta1 * s["m"] + (1 - beta1) * g
+        v = beta2 * s["v"] + (1 - beta2) * g**2
+        s = s | {"m": m, "v": v}
+        m_hat, v_hat = m / c1, v / c2
+        if self.spec.amsgrad:
+            raw = self.spec.amsgrad_max == "raw"
+            v_max = jnp.maximum(s["v_max"], v if raw else v_hat)
+            s = s | {"v_max": v_max}
+            v_hat = v_max / c2 if raw else v_max
+        eps, place = self.spec.eps, self.spec.eps_place
+        if place == "uncorrected":
+            eps = eps / jnp.sqrt(c2)
+        return theta - eta * m_hat / root(v_hat, eps, place), s
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay: theta -= eta lambda theta first."""
+
+
+RULES = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def optimizer(spec: spec.Optimizer) -> Optimizer:
+    """Return the optimizer of the specification."""
+    return RULES[spec.name](spec)

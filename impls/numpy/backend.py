@@ -1,0 +1,166 @@
+"""The contract for NumPy: nothing to convert, only to copy.
+
+Quirks: NumPy alone warns of overflow and of 0/0; the contract answers inf
+and NaN silently, as the other frameworks do. It runs on the CPU.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tetrapla import spec
+from tetrapla.spec import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.contract import Array, Arrays, Data, Key
+
+from . import activations, losses, optimizers, training
+from .layers import Sequential, sequential
+
+silently = np.errstate(all="ignore")
+
+
+def copies(arrays: Arrays) -> Arrays:
+    return {name: np.array(a) for name, a in arrays.items()}
+
+
+def state_of(optimizer: optimizers.Optimizer) -> Arrays:
+    """The canonical state: "t", then "slot/weight"."""
+    state: Arrays = {"t": np.array(optimizer.t, np.int64)}
+    for slot in optimizer.spec.slots:
+        for name, s in optimizer.slots.items():
+            state[f"{slot}/{name}"] = np.array(s[slot])
+    return state
+
+
+def with_state(
+    spec: spec.Optimizer, weights: Arrays, state: Arrays
+) -> optimizers.Optimizer:
+    """An optimizer that goes on from `state`."""
+    optimizer = optimizers.optimizer(spec, weights)
+    optimizer.t = int(state["t"])
+    for name, s in optimizer.slots.items():
+        for slot in s:
+            s[slot][...] = state[f"{slot}/{name}"]
+    return optimizer
+
+
+class Backend:
+    """NumPy, on the CPU."""
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        if device != "cpu":
+            raise BackendUnavailableError(
+                f"backend 'numpy' has no device {device!r}; it has cpu"
+            )
+        self.device = device
+        self.dtype = dtype
+
+    def info(self) -> dict[str, str]:
+        return {"numpy": np.__version__, "devices": "cpu"}
+
+    def build(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> Sequential:
+        return sequential(net, copies(weights))
+
+    def weights(self, model: Sequential) -> Arrays:
+        if not isinstance(model, Sequential):
+            raise InvalidInputError(
+                f"not a model that build returned: {type(model).__name__}"
+            )
+        return copies(model.weights())
+
+    @silently
+    def activation(
+        self, activation: spec.Activation, z: Array
+    ) -> Array:
+        return np.array(activations.activation(activation, z))
+
+    @silently
+    def activation_gradient(
+        self, activation: spec.Activation, z: Array, upstream: Array
+    ) -> Array:
+        dz = activations.activation_gradient(activation, z, upstream)
+        return np.array(dz)
+
+    @silently
+    def forward(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        *,
+        key: Key | None = None,
+    ) -> Array:
+        return np.array(sequential(net, weights)(x, key))
+
+    @silently
+    def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
+        return losses.loss(loss, outputs, y)
+
+    @silently
+    def loss_and_gradients(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> spec.LossAndGradients:
+        model = sequential(net, weights)
+        given = training.loss_and_gradients(model, loss, x, y, key)
+        return spec.LossAndGradients(*given)
+
+    @silently
+    def trace(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        model = sequential(net, weights)
+        return copies(training.trace(model, loss, x, y, key))
+
+    def init_optimizer(
+        self, optimizer: spec.Optimizer, weights: Arrays
+    ) -> Arrays:
+        return state_of(optimizers.optimizer(optimizer, weights))
+
+    @silently
+    def update(
+        self,
+        optimizer: spec.Optimizer,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+    ) -> tuple[Arrays, Arrays]:
+        theta = copies(weights)
+        native = with_state(optimizer, theta, state)
+        native.step(gradients)
+        return theta, state_of(native)
+
+    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+        return spec.Support("native")
+
+    def fit(
+        self, net: spec.Sequential, data: Data, loop: spec.Loop
+    ) -> spec.TrainingRun:
+        model = self.build(net, loop.state.weights)
+        optimizer = with_state(
+            loop.training.optimizer,
+            model.weights(),
+            loop.state.optimizer,
+        )
+        loop.weights = lambda: self.weights(model)
+        loop.outside = partial(np.errstate, **np.geterr())
+        with np.errstate(all="ignore"):
+            training.fit(
+                model, loop.training.loss, optimizer, *data, loop
+            )
+        return loop.result(state_of(optimizer))

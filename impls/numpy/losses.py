@@ -1,0 +1,96 @@
+"""Losses, each followed by its gradient with respect to the outputs.
+
+Element by element, (batch, outputs), then reduced over the outputs and
+over the batch.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tetrapla.spec import Loss, MeanSquaredError, SoftmaxCrossEntropy
+
+from .activations import sigmoid, softmax
+
+Array = NDArray[np.floating]
+
+
+def squared_error(p: Array, y: Array) -> Array:
+    return (p - y) ** 2
+
+
+def squared_error_gradient(p: Array, y: Array) -> Array:
+    return 2 * (p - y)
+
+
+def binary_cross_entropy(p: Array, y: Array) -> Array:
+    # 0 log 0 = 0: a term whose factor is 0 does not look at p
+    log_p = np.log(np.where(y > 0, p, 1))
+    log_q = np.log1p(-np.where(y < 1, p, 0))
+    return -(y * log_p) - (1 - y) * log_q
+
+
+def binary_cross_entropy_gradient(p: Array, y: Array) -> Array:
+    p_or_1, p_or_0 = np.where(y > 0, p, 1), np.where(y < 1, p, 0)
+    return (1 - y) / (1 - p_or_0) - y / p_or_1
+
+
+def binary_cross_entropy_with_logits(z: Array, y: Array) -> Array:
+    # softplus(z) - y z, with z - y z as z (1 - y): it does not cancel
+    linear = np.where(z <= 0, -z * y, z * (1 - y))
+    return linear + np.log1p(np.exp(np.where(z <= 0, z, -z)))
+
+
+def binary_cross_entropy_with_logits_gradient(
+    z: Array, y: Array
+) -> Array:
+    # sigmoid(z) - y, where z > 0 as (1 - y) - (1 - sigmoid(z))
+    return np.where(z <= 0, sigmoid(z) - y, (1 - y) - sigmoid(-z))
+
+
+def one_hot(y: Array, z: Array) -> Array:
+    return y if y.ndim == 2 else np.eye(z.shape[1], dtype=z.dtype)[y]
+
+
+def softmax_cross_entropy(z: Array, y: Array) -> Array:
+    z = z - z.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return (one_hot(y, z) * (log_sum - z)).sum(axis=1)  # (batch,)
+
+
+def softmax_cross_entropy_gradient(z: Array, y: Array) -> Array:
+    y = one_hot(y, z)
+    return softmax(z) * y.sum(axis=1, keepdims=True) - y
+
+
+def reduce(losses: Array, how: str) -> Array:
+    """Over the last axis: the mean, the sum, or none."""
+    if how == "mean":
+        return losses.mean(axis=-1)
+    return losses.sum(axis=-1) if how == "sum" else losses
+
+
+def loss(spec: Loss, outputs: Array, y: Array) -> Array:
+    """The loss that the specification names."""
+    if isinstance(spec, SoftmaxCrossEntropy):
+        return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
+    if isinstance(spec, MeanSquaredError):
+        elements = squared_error(outputs, y)
+    elif spec.from_logits:
+        elements = binary_cross_entropy_with_logits(outputs, y)
+    else:
+        elements = binary_cross_entropy(outputs, y)
+    return reduce(reduce(elements, spec.outputs), spec.reduction)
+
+
+def loss_gradient(spec: Loss, outputs: Array, y: Array) -> Array:
+    """Its gradient with respect to the outputs."""
+    batch, width = outputs.shape
+    n = batch if spec.reduction == "mean" else 1
+    if isinstance(spec, SoftmaxCrossEntropy):
+        return softmax_cross_entropy_gradient(outputs, y) / n
+    n *= width if spec.outputs == "mean" else 1
+    if isinstance(spec, MeanSquaredError):
+        return squared_error_gradient(outputs, y) / n
+    if spec.from_logits:
+        return binary_cross_entropy_with_logits_gradient(outputs, y) / n
+    return binary_cross_entropy_gradient(outputs, y) / n

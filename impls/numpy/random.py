@@ -1,0 +1,11 @@
+"""Threefry-2x32: the specification's own code, which is in NumPy."""
+
+from tetrapla.spec.threefry import (
+    bernoulli,
+    bits,
+    fold_in,
+    threefry2x32,
+    uniform,
+)
+
+__all__ = ["bernoulli", "bits", "fold_in", "threefry2x32", "uniform"]

@@ -1,0 +1,88 @@
+"""All together: shuffle, batches, forward, loss, gradient, update."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tetrapla.spec import Loop, Loss
+
+from . import losses
+from .activations import activation
+from .layers import Dense, Key, Sequential
+from .optimizers import Optimizer
+
+Array = NDArray[np.floating]
+
+
+def loss_and_gradients(
+    model: Sequential,
+    loss: Loss,
+    x: Array,
+    y: Array,
+    key: Key | None = None,
+) -> tuple[Array, dict[str, Array], Array]:
+    outputs = model(x, key)
+    value = losses.loss(loss, outputs, y)
+    dx = model.backward(losses.loss_gradient(loss, outputs, y))
+    return value, model.gradients(), dx
+
+
+def train_step(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y: Array,
+    key: Key | None = None,
+) -> Array:
+    outputs = model(x, key)  # forward
+    value = losses.loss(loss, outputs, y)  # loss
+    model.backward(losses.loss_gradient(loss, outputs, y))  # gradient
+    optimizer.step(model.gradients())  # update
+    return value
+
+
+def fit(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y: Array,
+    loop: Loop,
+) -> None:
+    for epoch in loop.epochs():  # until converged
+        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+            batch = x[rows], y[rows]
+            value = train_step(model, loss, optimizer, *batch, key)
+            loop.end_step(value, len(rows))
+
+
+def trace(
+    model: Sequential,
+    loss: Loss,
+    x: Array,
+    y: Array,
+    key: Key | None = None,
+) -> dict[str, Array]:
+    """Every stage by name: forward, loss, then the chain rule back."""
+    stages = {}
+    a = x
+    for i, layer in enumerate(model.layers):
+        if isinstance(layer, Dense):
+            layer.z = stages[f"{i}.z"] = layer.linear(a)
+            a = activation(layer.activation, layer.z)
+        else:
+            a = layer(a, key)
+            if key is not None:
+                stages[f"{i}.mask"] = layer.kept
+        stages[f"{i}.a"] = a
+    stages["loss"] = losses.loss(loss, a, y)
+    da = losses.loss_gradient(loss, a, y)
+    for i, layer in reversed(list(enumerate(model.layers))):
+        stages[f"{i}.da"] = da
+        da = layer.backward(da)
+        if isinstance(layer, Dense):
+            stages[f"{i}.dz"] = layer.dz
+            stages[f"{i}.weight.grad"] = layer.weight_grad
+            stages[f"{i}.bias.grad"] = layer.bias_grad
+    stages["input.grad"] = da
+    return stages

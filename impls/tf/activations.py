@@ -1,0 +1,94 @@
+"""Activations a = g(z); the tape derives g'.
+
+Quirks: abs and maximum have derivatives of their own choice at a tie,
+so every kink is a `where`, whose derivative is that of the branch
+taken. The branch not taken must stay finite: 0 times inf is NaN.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tetrapla.spec import Activation
+
+
+def identity(z: tf.Tensor) -> tf.Tensor:
+    return z
+
+
+def sigmoid(z: tf.Tensor) -> tf.Tensor:
+    e = tf.exp(tf.where(z <= 0, z, -z))  # exp(-|z|)
+    return tf.where(z <= 0, e, 1) / (1 + e)
+
+
+def tanh(z: tf.Tensor) -> tf.Tensor:
+    return tf.tanh(z)
+
+
+def relu(z: tf.Tensor) -> tf.Tensor:
+    return tf.where(z <= 0, 0, z)
+
+
+def softmax(z: tf.Tensor) -> tf.Tensor:
+    z = z - tf.stop_gradient(tf.reduce_max(z, axis=-1, keepdims=True))
+    e = tf.exp(z)
+    return e / tf.reduce_sum(e, axis=-1, keepdims=True)
+
+
+def leaky_relu(z: tf.Tensor, negative_slope: float) -> tf.Tensor:
+    return tf.where(z <= 0, negative_slope * z, z)
+
+
+def elu(z: tf.Tensor, alpha: float) -> tf.Tensor:
+    # the branch not taken must not overflow: expm1 sees z <= 0 only
+    e = tf.math.expm1(tf.where(z <= 0, z, 0))
+    return tf.where(z <= 0, alpha * e, z)
+
+
+def softplus(z: tf.Tensor) -> tf.Tensor:
+    e = tf.exp(tf.where(z <= 0, z, -z))
+    return relu(z) + tf.math.log1p(e)
+
+
+def silu(z: tf.Tensor) -> tf.Tensor:
+    return z * sigmoid(z)
+
+
+def gelu_erf(z: tf.Tensor) -> tf.Tensor:
+    # 1 + erf(z / sqrt 2) = erfc(-z / sqrt 2) without cancelling
+    return 0.5 * z * tf.math.erfc(-math.sqrt(0.5) * z)
+
+
+def gelu_tanh(z: tf.Tensor) -> tf.Tensor:
+    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    return 0.5 * z * (1 + tf.tanh(u))
+
+
+FUNCTIONS = {
+    "identity": identity,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "relu": relu,
+    "softmax": softmax,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "softplus": softplus,
+    "silu": silu,
+    "gelu_erf": gelu_erf,
+    "gelu_tanh": gelu_tanh,
+}
+
+
+def activation(spec: Activation, z: tf.Tensor) -> tf.Tensor:
+    """Return g(z), for the g that the specification names."""
+    return FUNCTIONS[spec.name](z, **spec.parameters)
+
+
+def activation_gradient(
+    spec: Activation, z: tf.Tensor, da: tf.Tensor
+) -> tf.Tensor:
+    """Return dz = g'(z) da."""
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        a = activation(spec, z)
+    return tape.gradient(a, z, output_gradients=da)

@@ -1,0 +1,228 @@
+"""The contract for TensorFlow: NumPy in, tensors inside, NumPy out.
+
+Quirks: TensorFlow takes all memory of a GPU unless told to grow, which
+can only be set before the GPU is first used; it is set where the user
+has said nothing. On CPUs it flushes subnormals to zero.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tetrapla import spec
+from tetrapla.spec import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.contract import Array, Arrays, Data, Key
+
+from . import activations, losses, optimizers, training
+from .layers import Sequential, sequential
+
+
+def arrays(tensors: Any) -> Arrays:
+    return {name: np.array(t) for name, t in tensors.items()}
+
+
+def state_of(optimizer: optimizers.Optimizer) -> Arrays:
+    """Return the canonical state: "t", then "slot/weight"."""
+    state: Arrays = {"t": np.array(optimizer.t, np.int64)}
+    for slot in optimizer.spec.slots:
+        for name, s in optimizer.slots.items():
+            state[f"{slot}/{name}"] = np.array(s[slot])
+    return state
+
+
+def with_state(
+    spec: spec.Optimizer, weights: Any, state: Arrays
+) -> optimizers.Optimizer:
+    """Return an optimizer that goes on from `state`."""
+    optimizer = optimizers.optimizer(spec, weights)
+    optimizer.t.assign(int(state["t"]))
+    for name, s in optimizer.slots.items():
+        for slot in s:
+            s[slot].assign(state[f"{slot}/{name}"])
+    return optimizer
+
+
+def devices() -> dict[str, str]:
+    """Return the devices by tetrapla's names."""
+    there = {"cpu": "/CPU:0"}
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        there["gpu"] = "/GPU:0"
+    return there | {f"gpu:{i}": f"/GPU:{i}" for i in range(len(gpus))}
+
+
+def placed(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a method on its backend's device."""
+
+    @wraps(method)
+    def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
+        with tf.device(self.place):
+            return method(self, *args, **kwargs)
+
+    return call
+
+
+class Backend:
+    """TensorFlow, on one device."""
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        there = devices()
+        if device not in there:
+            raise BackendUnavailableError(
+                f"backend 'tf' has no device {device!r}; "
+                f"it has {', '.join(there)}"
+            )
+        self.device = device
+        self.dtype = dtype
+        self.place = there[device]
+
+    def info(self) -> dict[str, str]:
+        tf32 = (
+            tf.config.experimental.tensor_float_32_execution_enabled()
+        )
+        with tf.device("/CPU:0"):
+            half = tf.constant(2.0**-126) * tf.constant(0.5)
+        return {
+            "tensorflow": tf.__version__,
+            "devices": ", ".join(devices()),
+            "TF32 on GPUs": "allowed" if tf32 else "off",
+            "flushes subnormals": "yes" if float(half) == 0 else "no",
+        }
+
+    def tensors(self, given: Arrays) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(a) for name, a in given.items()}
+
+    def key(self, key: Key | None) -> tf.Tensor | None:
+        return None if key is None else tf.constant(key)
+
+    @placed
+    def build(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> Sequential:
+        return sequential(net, self.tensors(weights))
+
+    @placed
+    def weights(self, model: Sequential) -> Arrays:
+        if not isinstance(model, Sequential):
+            raise InvalidInputError(
+                f"not a model that build returned: {type(model).__name__}"
+            )
+        return arrays(model.weights())
+
+    @placed
+    def activation(
+        self, activation: spec.Activation, z: Array
+    ) -> Array:
+        return np.array(
+            activations.activation(activation, tf.constant(z))
+        )
+
+    @placed
+    def activation_gradient(
+        self, activation: spec.Activation, z: Array, upstream: Array
+    ) -> Array:
+        z, da = tf.constant(z), tf.constant(upstream)
+        return np.array(
+            activations.activation_gradient(activation, z, da)
+        )
+
+    @placed
+    def forward(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        *,
+        key: Key | None = None,
+    ) -> Array:
+        model = self.build(net, weights)
+        return np.array(model(tf.constant(x), self.key(key)))
+
+    @placed
+    def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
+        value = losses.loss(loss, tf.constant(outputs), tf.constant(y))
+        return np.array(value)[()]  # a scalar where it has no axes
+
+    @placed
+    def loss_and_gradients(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> spec.LossAndGradients:
+        value, dw, dx = training.loss_and_gradients(
+            self.build(net, weights),
+            loss,
+            tf.constant(x),
+            tf.constant(y),
+            self.key(key),
+        )
+        return spec.LossAndGradients(
+            np.array(value)[()], arrays(dw), np.array(dx)
+        )
+
+    @placed
+    def trace(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        stages = training.trace(
+            self.build(net, weights),
+            loss,
+            tf.constant(x),
+            tf.constant(y),
+            self.key(key),
+        )
+        return arrays(stages)
+
+    @placed
+    def init_optimizer(
+        self, optimizer: spec.Optimizer, weights: Arrays
+    ) -> Arrays:
+        theta = self.tensors(weights)
+        return state_of(optimizers.optimizer(optimizer, theta))
+
+    @placed
+    def update(
+        self,
+        optimizer: spec.Optimizer,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+    ) -> tuple[Arrays, Arrays]:
+        theta = {n: tf.Variable(w) for n, w in weights.items()}
+        native = with_state(optimizer, theta, state)
+        native.step(self.tensors(gradients))
+        return arrays(theta), state_of(native)
+
+    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+        return spec.Support("native")
+
+    @placed
+    def fit(
+        self, net: spec.Sequential, data: Data, loop: spec.Loop
+    ) -> spec.TrainingRun:
+        model = self.build(net, loop.state.weights)
+        optimizer = with_state(
+            loop.training.optimizer,
+            model.weights(),
+            loop.state.optimizer,
+        )
+        loop.weights = lambda: self.weights(model)
+        loop.tensor = tf.constant
+        x, y = tf.constant(data[0]), tf.constant(data[1])
+        training.fit(model, loop.training.loss, optimizer, x, y, loop)
+        return loop.result(state_of(optimizer))

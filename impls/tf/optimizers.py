@@ -1,0 +1,190 @@
+"""The update rules on tf.Variable objects, assigned in place.
+
+`update` is one rule for one weight: theta, its gradient g, its slots s,
+the step t and the learning rate eta. t is a variable, so that a compiled
+step counts on: 1 - beta^t is a tensor, formed in float64.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tetrapla import spec
+
+Slots = dict[str, tf.Variable]
+
+
+def root(v: tf.Tensor, eps: float | tf.Tensor, place: str) -> tf.Tensor:
+    """Return sqrt(v) + eps, or sqrt(v + eps)."""
+    return tf.sqrt(v + eps) if place == "inside" else tf.sqrt(v) + eps
+
+
+def bias_correction(beta: float, t: tf.Tensor) -> tf.Tensor:
+    """Return 1 - beta^t, in float64, without cancelling."""
+    log_beta = math.log(beta) if beta > 0 else -math.inf
+    return -tf.math.expm1(tf.cast(t, tf.float64) * log_beta)
+
+
+class Optimizer(tf.Module):
+    """t += 1, then for each weight: decay, then the subclass's rule."""
+
+    def __init__(
+        self, spec: spec.Optimizer, weights: dict[str, tf.Variable]
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.weights = weights
+        self.slots = {
+            n: self.init(theta) for n, theta in weights.items()
+        }
+        self.t = tf.Variable(0, dtype=tf.int64)
+
+    def init(self, theta: tf.Variable) -> Slots:
+        first, one = self.spec.slots, tf.ones_like(theta)
+        return {name: tf.Variable(first[name] * one) for name in first}
+
+    def decay(
+        self, theta: tf.Variable, g: tf.Tensor, eta: float
+    ) -> tf.Tensor:
+        if self.spec.weight_decay == 0:
+            return g
+        if self.spec.decay == "coupled":
+            return g + self.spec.weight_decay * theta
+        theta.assign_sub(eta * self.spec.weight_decay * theta)
+        return g
+
+    def momentum(self, d: tf.Tensor, s: Slots, eta: float) -> tf.Tensor:
+        mu = self.spec.momentum
+        if mu == 0:
+            return eta * d
+        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        before, after = (eta, 1) if inside else (1, eta)
+        b = s["velocity"].assign(mu * s["velocity"] + before * d)
+        return after * (
+            mu * b + before * d if self.spec.nesterov else b
+        )
+
+    def step(self, gradients: dict[str, tf.Tensor]) -> None:
+        t = self.t.assign_add(1)
+        eta = self.spec.lr
+        for name, theta in self.weights.items():
+            g = self.decay(theta, gradients[name], eta)
+            self.update(theta, g, self.slots[name], t, eta)
+
+
+class SGD(Optimizer):
+    """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
+
+    def update(
+        self,
+        theta: tf.Variable,
+        g: tf.Tensor,
+        s: Slots,
+        t: tf.Tensor,
+        eta: float,
+    ) -> None:
+        theta.assign_sub(self.momentum(g, s, eta))
+
+
+class Adagrad(Optimizer):
+    """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
+
+    def update(
+        self,
+        theta: tf.Variable,
+        g: tf.Tensor,
+        s: Slots,
+        t: tf.Tensor,
+        eta: float,
+    ) -> None:
+        a = s["a"].assign_add(g**2)
+        r = root(a, self.spec.eps, self.spec.eps_place)
+        theta.assign_sub(eta * g / r)
+
+
+class Adadelta(Optimizer):
+    """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
+
+    def update(
+        self,
+        theta: tf.Variable,
+        g: tf.Tensor,
+        s: Slots,
+        t: tf.Tensor,
+        eta: float,
+    ) -> None:
+        rho, eps = self.spec.rho, self.spec.eps
+        v, u = s["v"], s["u"]
+        v.assign(rho * v + (1 - rho) * g**2)
+        d = tf.sqrt(u + eps) / tf.sqrt(v + eps) * g
+        u.assign(rho * u + (1 - rho) * d**2)
+        theta.assign_sub(eta * d)
+
+
+class RMSProp(Optimizer):
+    """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
+
+    def update(
+        self,
+        theta: tf.Variable,
+        g: tf.Tensor,
+        s: Slots,
+        t: tf.Tensor,
+        eta: float,
+    ) -> None:
+        rho = self.spec.rho
+        v = s["v"].assign(rho * s["v"] + (1 - rho) * g**2)
+        if self.spec.centered:
+            m = s["m"].assign(rho * s["m"] + (1 - rho) * g)
+            v = tf.maximum(v - m**2, 0)  # rounding may go below 0
+        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        theta.assign_sub(self.momentum(d, s, eta))
+
+
+class Adam(Optimizer):
+    """theta -= eta m^ / (sqrt(v^) + eps)."""
+
+    def update(
+        self,
+        theta: tf.Variable,
+        g: tf.Tensor,
+        s: Slots,
+        t: tf.Tensor,
+        eta: float,
+    ) -> None:
+        beta1, beta2 = self.spec.beta1, self.spec.beta2
+        c1 = tf.cast(bias_correction(beta1, t), g.dtype)
+        c2 = tf.cast(bias_correction(beta2, t), g.dtype)
+        m = s["m"].assign(beta1 * s["m"] + (1 - beta1) * g)
+        v = s["v"].assign(beta2 * s["v"] + (1 - beta2) * g**2)
+        m_hat, v_hat = m / c1, v / c2
+        if self.spec.amsgrad:
+            raw = self.spec.amsgrad_max == "raw"
+            v_max = s["v_max"]
+            v_max.assign(tf.maximum(v_max, v if raw else v_hat))
+            v_hat = v_max / c2 if raw else v_max
+        eps, place = self.spec.eps, self.spec.eps_place
+        if place == "uncorrected":
+            eps = eps / tf.sqrt(c2)
+        theta.assign_sub(eta * m_hat / root(v_hat, eps, place))
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay: theta -= eta lambda theta first."""
+
+
+RULES = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def optimizer(
+    spec: spec.Optimizer, weights: dict[str, tf.Variable]
+) -> Optimizer:
+    """Return the optimizer of the specification, for these weights."""
+    return RULES[spec.name](spec, weights)

@@ -1,0 +1,88 @@
+"""All together: shuffle, batches, forward, loss, gradient, update."""
+
+import tensorflow as tf
+
+from tetrapla.spec import Loop, Loss
+
+from . import losses
+from .activations import activation
+from .layers import Dense, Sequential
+from .optimizers import Optimizer
+
+
+def loss_and_gradients(
+    model: Sequential,
+    loss: Loss,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = losses.loss(loss, model(x, key), y)
+    dw, dx = tape.gradient(value, (model.weights(), x))
+    return value, dw, dx
+
+
+def train_step(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> tf.Tensor:
+    with tf.GradientTape() as tape:  # outside the tape: no gradients
+        outputs = model(x, key)  # forward
+        value = losses.loss(loss, outputs, y)  # loss
+    gradients = tape.gradient(value, model.weights())  # gradient
+    optimizer.step(gradients)  # update
+    return value
+
+
+def fit(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    loop: Loop,
+) -> None:
+    # one graph for whole batches, one for a smaller last one
+    step = tf.function(train_step, autograph=False)
+    for epoch in loop.epochs():  # until converged
+        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+            batch = tf.gather(x, rows), tf.gather(y, rows)
+            value = step(model, loss, optimizer, *batch, key)
+            loop.end_step(value, len(rows))
+
+
+def trace(
+    model: Sequential,
+    loss: Loss,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
+    """Return every stage by name: forward, loss, then the chain rule."""
+    stages, back = {}, {}
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        a = back["input.grad"] = x
+        for i, layer in enumerate(model.layers):
+            if isinstance(layer, Dense):
+                back[f"{i}.bias.grad"] = layer.bias
+                back[f"{i}.weight.grad"] = layer.weight
+                z = layer.linear(a)
+                stages[f"{i}.z"] = back[f"{i}.dz"] = z
+                a = activation(layer.activation, z)
+            else:
+                if key is not None:
+                    mask = layer.mask(key, tf.shape(a))
+                    stages[f"{i}.mask"] = mask
+                a = layer(a, key)
+            stages[f"{i}.a"] = back[f"{i}.da"] = a
+        stages["loss"] = value = losses.loss(loss, a, y)
+    gradients = tape.gradient(value, list(back.values()))
+    named = zip(reversed(back), reversed(gradients), strict=True)
+    return stages | dict(named)

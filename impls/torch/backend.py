@@ -1,0 +1,211 @@
+"""The contract for torch: NumPy in, tensors inside, NumPy out.
+
+Quirks: `Tensor.numpy` and `from_numpy` share memory, so both ways copy.
+Random words are int64 here (random.py), so a uint32 key becomes one.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tetrapla import spec
+from tetrapla.spec import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.contract import Array, Arrays, Data, Key
+
+from . import activations, losses, optimizers, training
+from .layers import Sequential, sequential
+
+
+def array(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().numpy().copy()
+
+
+def arrays(tensors: dict[str, Tensor]) -> Arrays:
+    return {name: array(t) for name, t in tensors.items()}
+
+
+def state_of(optimizer: optimizers.Optimizer, names: Any) -> Arrays:
+    """Return the canonical state: "t", then "slot/weight"."""
+    (group,) = optimizer.param_groups
+    state: Arrays = {"t": np.array(group["t"], np.int64)}
+    for slot in optimizer.spec.slots:
+        for name, theta in zip(names, group["params"], strict=True):
+            state[f"{slot}/{name}"] = array(
+                optimizer.state[theta][slot]
+            )
+    return state
+
+
+class Backend:
+    """PyTorch, on one device."""
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        gpus = [f"gpu:{i}" for i in range(torch.cuda.device_count())]
+        if device != "cpu" and device not in ("gpu", *gpus):
+            raise BackendUnavailableError(
+                f"backend 'torch' has no device {device!r}; "
+                f"it has {', '.join(['cpu', *gpus])}"
+            )
+        self.device = device
+        self.dtype = dtype
+        self.place = torch.device(device.replace("gpu", "cuda"))
+        self.devices = ", ".join(["cpu", *gpus])
+
+    def info(self) -> dict[str, str]:
+        return {
+            "torch": torch.__version__,
+            "devices": self.devices,
+            "threads": str(torch.get_num_threads()),
+            "float32 matmul": torch.get_float32_matmul_precision(),
+            "flushes subnormals": flushes_subnormals(),
+        }
+
+    def tensor(self, given: Array) -> Tensor:
+        if given.dtype == np.uint32:
+            given = given.astype(np.int64)
+        return torch.tensor(given, device=self.place)
+
+    def tensors(self, given: Arrays) -> dict[str, Tensor]:
+        return {name: self.tensor(a) for name, a in given.items()}
+
+    def key(self, key: Key | None) -> Tensor | None:
+        return None if key is None else self.tensor(key)
+
+    def build(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> Sequential:
+        return sequential(net, self.tensors(weights))
+
+    def weights(self, model: Sequential) -> Arrays:
+        if not isinstance(model, Sequential):
+            raise InvalidInputError(
+                f"not a model that build returned: {type(model).__name__}"
+            )
+        return arrays(model.weights())
+
+    def activation(
+        self, activation: spec.Activation, z: Array
+    ) -> Array:
+        return array(activations.activation(activation, self.tensor(z)))
+
+    def activation_gradient(
+        self, activation: spec.Activation, z: Array, upstream: Array
+    ) -> Array:
+        z, da = self.tensor(z), self.tensor(upstream)
+        return array(activations.activation_gradient(activation, z, da))
+
+    def forward(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        *,
+        key: Key | None = None,
+    ) -> Array:
+        model = self.build(net, weights)
+        with torch.no_grad():
+            return array(model(self.tensor(x), self.key(key)))
+
+    def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
+        value = losses.loss(loss, self.tensor(outputs), self.tensor(y))
+        return array(value)[()]  # a scalar where it has no axes
+
+    def loss_and_gradients(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> spec.LossAndGradients:
+        value, dw, dx = training.loss_and_gradients(
+            self.build(net, weights),
+            loss,
+            self.tensor(x),
+            self.tensor(y),
+            self.key(key),
+        )
+        return spec.LossAndGradients(
+            array(value)[()], arrays(dw), array(dx)
+        )
+
+    def trace(
+        self,
+        net: spec.Sequential,
+        weights: Arrays,
+        x: Array,
+        y: Array,
+        loss: spec.Loss,
+        *,
+        key: Key | None = None,
+    ) -> Arrays:
+        stages = training.trace(
+            self.build(net, weights),
+            loss,
+            self.tensor(x),
+            self.tensor(y),
+            self.key(key),
+        )
+        return arrays(stages)
+
+    def optimizer(
+        self,
+        spec: spec.Optimizer,
+        weights: dict[str, Tensor],
+        state: Arrays,
+    ) -> optimizers.Optimizer:
+        """Return an optimizer that goes on from `state`."""
+        optimizer = optimizers.optimizer(spec, weights)
+        optimizer.param_groups[0]["t"] = int(state["t"])
+        for name, theta in weights.items():
+            for slot in spec.slots:
+                value = self.tensor(state[f"{slot}/{name}"])
+                optimizer.state[theta][slot] = value
+        return optimizer
+
+    def init_optimizer(
+        self, optimizer: spec.Optimizer, weights: Arrays
+    ) -> Arrays:
+        theta = self.tensors(weights)
+        return state_of(optimizers.optimizer(optimizer, theta), weights)
+
+    def update(
+        self,
+        optimizer: spec.Optimizer,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+    ) -> tuple[Arrays, Arrays]:
+        theta = self.tensors(weights)
+        for name, weight in theta.items():
+            weight.grad = self.tensor(gradients[name])
+        native = self.optimizer(optimizer, theta, state)
+        native.step()
+        return arrays(theta), state_of(native, weights)
+
+    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+        return spec.Support("native")
+
+    def fit(
+        self, net: spec.Sequential, data: Data, loop: spec.Loop
+    ) -> spec.TrainingRun:
+        model = self.build(net, loop.state.weights)
+        optimizer = self.optimizer(
+            loop.training.optimizer,
+            model.weights(),
+            loop.state.optimizer,
+        )
+        loop.weights = lambda: self.weights(model)
+        loop.tensor = self.tensor
+        x, y = self.tensor(data[0]), self.tensor(data[1])
+        training.fit(model, loop.training.loss, optimizer, x, y, loop)
+        return loop.result(state_of(optimizer, net.shapes))
+
+
+def flushes_subnormals() -> str:
+    smallest = torch.tensor(2.0**-149, dtype=torch.float32)
+    return "no" if (smallest * 1).item() > 0 else "yes"

@@ -1,0 +1,167 @@
+"""The update rules as torch.optim.Optimizer classes, in place.
+
+`update` is one rule for one weight: theta, its gradient g, its slots s,
+the step t and the learning rate eta.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tetrapla import spec
+
+Slots = dict[str, Tensor]
+
+
+def root(v: Tensor, eps: float, place: str) -> Tensor:
+    """Return sqrt(v) + eps, or sqrt(v + eps)."""
+    return (
+        (v + eps).sqrt_() if place == "inside" else v.sqrt().add_(eps)
+    )
+
+
+def bias_correction(beta: float, t: int) -> float:
+    """Return 1 - beta^t, in float64, without cancelling."""
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
+
+
+class Optimizer(torch.optim.Optimizer):
+    """t += 1, then for each weight: decay, then the subclass's rule."""
+
+    def __init__(
+        self, spec: spec.Optimizer, weights: dict[str, Tensor]
+    ) -> None:
+        super().__init__(weights.values(), {"lr": spec.lr, "t": 0})
+        self.spec = spec
+        for theta in weights.values():
+            self.state[theta] = self.init(theta)
+
+    def init(self, theta: Tensor) -> Slots:
+        first = self.spec.slots
+        return {n: torch.full_like(theta, first[n]) for n in first}
+
+    def decay(self, theta: Tensor, g: Tensor, eta: float) -> Tensor:
+        if self.spec.weight_decay == 0:
+            return g
+        if self.spec.decay == "coupled":
+            return g.add(theta, alpha=self.spec.weight_decay)
+        theta.sub_(theta, alpha=eta * self.spec.weight_decay)
+        return g
+
+    def momentum(self, d: Tensor, s: Slots, eta: float) -> Tensor:
+        mu = self.spec.momentum
+        if mu == 0:
+            return eta * d
+        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        before, after = (eta, 1) if inside else (1, eta)
+        b = s["velocity"]
+        b.mul_(mu).add_(d, alpha=before)
+        return after * (
+            mu * b + before * d if self.spec.nesterov else b
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> None:
+        for group in self.param_groups:
+            group["t"] += 1
+            t, eta = group["t"], group["lr"]
+            for theta in group["params"]:
+                g = self.decay(theta, theta.grad, eta)
+                self.update(theta, g, self.state[theta], t, eta)
+
+
+class SGD(Optimizer):
+    """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
+
+    def update(
+        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+    ) -> None:
+        theta.sub_(self.momentum(g, s, eta))
+
+
+class Adagrad(Optimizer):
+    """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
+
+    def update(
+        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+    ) -> None:
+        a = s["a"]
+        a.addcmul_(g, g)
+        r = root(a, self.spec.eps, self.spec.eps_place)
+        theta.addcdiv_(g, r, value=-eta)
+
+
+class Adadelta(Optimizer):
+    """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
+
+    def update(
+        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+    ) -> None:
+        rho, eps = self.spec.rho, self.spec.eps
+        v, u = s["v"], s["u"]
+        v.mul_(rho).addcmul_(g, g, value=1 - rho)
+        d = (u + eps).sqrt_() / (v + eps).sqrt_() * g
+        u.mul_(rho).addcmul_(d, d, value=1 - rho)
+        theta.sub_(d, alpha=eta)
+
+
+class RMSProp(Optimizer):
+    """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
+
+    def update(
+        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+    ) -> None:
+        rho, v = self.spec.rho, s["v"]
+        v.mul_(rho).addcmul_(g, g, value=1 - rho)
+        if self.spec.centered:
+            m = s["m"]
+            m.mul_(rho).add_(g, alpha=1 - rho)
+            v = (v - m * m).clamp_(min=0)  # rounding may go below 0
+        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        theta.sub_(self.momentum(d, s, eta))
+
+
+class Adam(Optimizer):
+    """theta -= eta m^ / (sqrt(v^) + eps)."""
+
+    def update(
+        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+    ) -> None:
+        beta1, beta2 = self.spec.beta1, self.spec.beta2
+        c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
+        m, v = s["m"], s["v"]
+        m.mul_(beta1).add_(g, alpha=1 - beta1)
+        v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        m_hat, v_hat = m / c1, v / c2
+        if self.spec.amsgrad:
+            raw = self.spec.amsgrad_max == "raw"
+            v_max = s["v_max"]
+            torch.maximum(v_max, v if raw else v_hat, out=v_max)
+            v_hat = v_max / c2 if raw else v_max
+        eps, place = self.spec.eps, self.spec.eps_place
+        if place == "uncorrected":
+            eps = eps / math.sqrt(c2)
+        theta.addcdiv_(m_hat, root(v_hat, eps, place), value=-eta)
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay: theta -= eta lambda theta first."""
+
+
+RULES = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def optimizer(
+    spec: spec.Optimizer, weights: dict[str, Tensor]
+) -> Optimizer:
+    """Return the optimizer of the specification, for these weights."""
+    return RULES[spec.name](spec, weights)

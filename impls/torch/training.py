@@ -1,0 +1,84 @@
+"""All together: shuffle, batches, forward, loss, gradient, update."""
+
+import torch
+from torch import Tensor
+
+from tetrapla.spec import Loop, Loss
+
+from . import losses
+from .activations import activation
+from .layers import Dense, Sequential
+from .optimizers import Optimizer
+
+
+def loss_and_gradients(
+    model: Sequential,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    x = x.detach().requires_grad_()
+    value = losses.loss(loss, model(x, key), y)
+    weights = model.weights()
+    *dw, dx = torch.autograd.grad(value, [*weights.values(), x])
+    return value.detach(), dict(zip(weights, dw, strict=True)), dx
+
+
+def train_step(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> Tensor:
+    optimizer.zero_grad()  # or gradients add up
+    outputs = model(x, key)  # forward
+    value = losses.loss(loss, outputs, y)  # loss
+    value.backward()  # gradient
+    optimizer.step()  # update
+    return value.detach()
+
+
+def fit(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Tensor,
+    y: Tensor,
+    loop: Loop,
+) -> None:
+    for epoch in loop.epochs():  # until converged
+        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+            batch = x[rows], y[rows]
+            value = train_step(model, loss, optimizer, *batch, key)
+            loop.end_step(value, len(rows))
+
+
+def trace(
+    model: Sequential,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Return every stage by name: forward, loss, then the chain rule."""
+    stages, back = {}, {}
+    a = x.detach().requires_grad_()
+    back["input.grad"] = a
+    for i, layer in enumerate(model.children()):
+        if isinstance(layer, Dense):
+            back[f"{i}.bias.grad"] = layer.bias
+            back[f"{i}.weight.grad"] = layer.weight
+            stages[f"{i}.z"] = back[f"{i}.dz"] = z = layer.linear(a)
+            a = activation(layer.activation, z)
+        else:
+            if key is not None:
+                stages[f"{i}.mask"] = layer.mask(key, a.shape)
+            a = layer(a, key)
+        stages[f"{i}.a"] = back[f"{i}.da"] = a
+    stages["loss"] = value = losses.loss(loss, a, y)
+    gradients = torch.autograd.grad(value, list(back.values()))
+    named = zip(reversed(back), reversed(gradients), strict=True)
+    return stages | dict(named)
