@@ -6,6 +6,7 @@ taken. The branch not taken must stay finite: 0 times inf is NaN.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -68,7 +69,7 @@ def gelu_tanh(z: Array) -> Array:
     return 0.5 * z * (1 + jnp.tanh(u))
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Array]] = {
     "identity": identity,
     "sigmoid": sigmoid,
     "tanh": tanh,

@@ -1,8 +1,8 @@
 """The contract for jax: NumPy in, jax arrays inside, NumPy out.
 
-Quirks: float64 exists only inside jax.enable_x64, and matrix products on
-recent GPUs lose bits unless asked; each method runs in a scope of its own
-(`scope`), and the user's settings are as they were outside it.
+Quirks: float64 exists only inside jax.enable_x64, and matrix products
+on recent GPUs lose bits unless asked not to; each method runs in a
+scope of its own (`scope`), outside which nothing has changed.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,13 @@ import numpy as np
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data, Key
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.threefry import Key
 
 from . import activations, losses, optimizers, training
 from .layers import Sequential, sequential
+
+config: Any = jax.config  # its attributes are made at run time
 
 activate = jax.jit(activations.activation, static_argnames="spec")
 activate_gradient = jax.jit(
@@ -120,9 +123,9 @@ class Backend:
         return {
             "jax": jax.__version__,
             "devices": ", ".join(devices()),
-            "x64 outside tetrapla": str(jax.config.jax_enable_x64),
+            "x64 outside tetrapla": str(config.jax_enable_x64),
             "matmul precision outside tetrapla": str(
-                jax.config.jax_default_matmul_precision
+                config.jax_default_matmul_precision
             ),
             "flushes subnormals": "yes" if flushed else "no",
         }
@@ -140,7 +143,8 @@ class Backend:
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
-                f"not a model that build returned: {type(model).__name__}"
+                "model must be what build returned, "
+                f"got {type(model).__name__}"
             )
         return arrays(model.weights())
 
@@ -237,9 +241,7 @@ class Backend:
         model = self.build(net, loop.state.weights)
         loop.weights = lambda: self.weights(model)
         loop.tensor = jnp.asarray
-        loop.outside = partial(
-            jax.enable_x64, jax.config.jax_enable_x64
-        )
+        loop.outside = partial(jax.enable_x64, config.jax_enable_x64)
         settings = loop.training
         optimizer = optimizers.optimizer(settings.optimizer)
         slots = settings.optimizer.slots

@@ -4,6 +4,8 @@ Quirk: jax computes in float64 only inside jax.enable_x64, and rounds
 silently to float32 outside; a float64 Sequential brings its own scope.
 """
 
+from contextlib import nullcontext
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -34,7 +36,7 @@ class Dense(nnx.Module):
 
 
 class Dropout(nnx.Module):
-    """a = x / keep where the mask is 1, 0 elsewhere; without a key, x."""
+    """a = x / keep where kept, 0 where dropped; without a key, x."""
 
     def __init__(self, rate: float, place: int) -> None:
         self.keep = 1 - rate
@@ -56,11 +58,12 @@ class Sequential(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, x: Array, key: Array | None = None) -> Array:
-        x64 = jax.config.jax_enable_x64 or self.double
-        with jax.enable_x64(x64):
+        with jax.enable_x64(True) if self.double else nullcontext():
             for layer in self.layers:
-                dropout = isinstance(layer, Dropout)
-                x = layer(x, key) if dropout else layer(x)
+                if isinstance(layer, Dropout):
+                    x = layer(x, key)
+                else:
+                    x = layer(x)
         return x
 
     @property
@@ -92,6 +95,6 @@ def sequential(
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
             layers.append(Dense(w, b, layer.activation))
-        else:
+        elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

@@ -6,8 +6,9 @@ formed where the weights are, in their dtype.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -23,45 +24,47 @@ def root(v: Array, eps: float | Array, place: str) -> Array:
     return jnp.sqrt(v + eps) if place == "inside" else jnp.sqrt(v) + eps
 
 
-def bias_correction(beta: float, t: Array) -> Array:
-    """Return 1 - beta^t, in t's dtype, without cancelling."""
+def bias_correction(beta: float, t: Array, dtype: Any) -> Array:
+    """Return 1 - beta^t, in the dtype, without cancelling."""
     log_beta = math.log(beta) if beta > 0 else -math.inf
-    return -jnp.expm1(t * log_beta)
+    return -jnp.expm1(t.astype(dtype) * log_beta)
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """t += 1, then for each weight: decay, then the subclass's rule."""
 
-    spec: spec.Optimizer
+    hyper: Any
+    update: ClassVar[Callable[..., tuple[Array, Slots]]]
 
     def start(self, weights: dict[str, Array]) -> State:
         slots = {n: self.init(theta) for n, theta in weights.items()}
         return {"t": jnp.zeros((), int), "slots": slots}
 
     def init(self, theta: Array) -> Slots:
-        first = self.spec.slots
+        first = self.hyper.slots
         return {n: jnp.full_like(theta, first[n]) for n in first}
 
     def decay(
         self, theta: Array, g: Array, eta: float
     ) -> tuple[Array, Array]:
-        if self.spec.weight_decay == 0:
+        if self.hyper.weight_decay == 0:
             return theta, g
-        if self.spec.decay == "coupled":
-            return theta, g + self.spec.weight_decay * theta
-        return theta - eta * self.spec.weight_decay * theta, g
+        if self.hyper.decay == "coupled":
+            return theta, g + self.hyper.weight_decay * theta
+        return theta - eta * self.hyper.weight_decay * theta, g
 
     def momentum(
         self, d: Array, s: Slots, eta: float
     ) -> tuple[Array, Slots]:
-        mu = self.spec.momentum
+        mu = self.hyper.momentum
         if mu == 0:
             return eta * d, s
-        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        # "updates": eta goes into the velocity, not onto it
+        inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = mu * s["velocity"] + before * d
-        step = mu * b + before * d if self.spec.nesterov else b
+        step = mu * b + before * d if self.hyper.nesterov else b
         return after * step, s | {"velocity": b}
 
     def step(
@@ -71,15 +74,12 @@ class Optimizer:
         state: State,
     ) -> tuple[dict[str, Array], State]:
         t = state["t"] + 1
-        eta = self.spec.lr
+        eta = self.hyper.lr
         new, slots = {}, {}
         for name, theta in weights.items():
             s = state["slots"][name]
             theta, g = self.decay(theta, gradients[name], eta)
-            steps = t.astype(theta.dtype)
-            new[name], slots[name] = self.update(
-                theta, g, s, steps, eta
-            )
+            new[name], slots[name] = self.update(theta, g, s, t, eta)
         return new, {"t": t, "slots": slots}
 
 
@@ -100,7 +100,7 @@ class Adagrad(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Array, eta: float
     ) -> tuple[Array, Slots]:
         a = s["a"] + g**2
-        d = g / root(a, self.spec.eps, self.spec.eps_place)
+        d = g / root(a, self.hyper.eps, self.hyper.eps_place)
         return theta - eta * d, {"a": a}
 
 
@@ -110,7 +110,7 @@ class Adadelta(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Array, eta: float
     ) -> tuple[Array, Slots]:
-        rho, eps = self.spec.rho, self.spec.eps
+        rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
         v = rho * v + (1 - rho) * g**2
         d = jnp.sqrt(u + eps) / jnp.sqrt(v + eps) * g
@@ -124,14 +124,14 @@ class RMSProp(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Array, eta: float
     ) -> tuple[Array, Slots]:
-        rho = self.spec.rho
+        rho = self.hyper.rho
         v = rho * s["v"] + (1 - rho) * g**2
         s = s | {"v": v}
-        if self.spec.centered:
+        if self.hyper.centered:
             m = rho * s["m"] + (1 - rho) * g
             s = s | {"m": m}
             v = jnp.maximum(v - m**2, 0)  # rounding may go below 0
-        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         step, s = self.momentum(d, s, eta)
         return theta - step, s
 
@@ -142,18 +142,19 @@ class Adam(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Array, eta: float
     ) -> tuple[Array, Slots]:
-        beta1, beta2 = self.spec.beta1, self.spec.beta2
-        c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
+        beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        c1 = bias_correction(beta1, t, g.dtype)
+        c2 = bias_correction(beta2, t, g.dtype)
         m = beta1 * s["m"] + (1 - beta1) * g
         v = beta2 * s["v"] + (1 - beta2) * g**2
         s = s | {"m": m, "v": v}
         m_hat, v_hat = m / c1, v / c2
-        if self.spec.amsgrad:
-            raw = self.spec.amsgrad_max == "raw"
+        if self.hyper.amsgrad:
+            raw = self.hyper.amsgrad_max == "raw"
             v_max = jnp.maximum(s["v_max"], v if raw else v_hat)
             s = s | {"v_max": v_max}
             v_hat = v_max / c2 if raw else v_max
-        eps, place = self.spec.eps, self.spec.eps_place
+        eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / jnp.sqrt(c2)
         return theta - eta * m_hat / root(v_hat, eps, place), s
@@ -173,6 +174,6 @@ RULES = {
 }
 
 
-def optimizer(spec: spec.Optimizer) -> Optimizer:
+def optimizer(hyper: spec.Optimizer) -> Optimizer:
     """Return the optimizer of the specification."""
-    return RULES[spec.name](spec)
+    return RULES[hyper.name](hyper)

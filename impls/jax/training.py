@@ -10,7 +10,7 @@ from tetrapla.spec import Loop, Loss
 
 from . import losses
 from .activations import activation
-from .layers import Dense, Sequential
+from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer, State
 
 
@@ -82,7 +82,7 @@ def trace(
     y: Array,
     key: Array | None = None,
 ) -> dict[str, Array]:
-    """Return every stage by name: forward, loss, then the chain rule."""
+    """Return all stages: forward, loss, then the chain rule."""
     stages: dict[str, Array] = {}
     pullbacks: list[Any] = []
     a = x
@@ -92,7 +92,7 @@ def trace(
             a, g_vjp = jax.vjp(partial(activation, layer.activation), z)
             stages[f"{i}.z"] = z
             pullbacks.append((dense_vjp, g_vjp))
-        else:
+        elif isinstance(layer, Dropout):
             if key is not None:
                 stages[f"{i}.mask"] = layer.mask(key, a.shape)
             a, vjp = jax.vjp(partial(layer, key=key), a)

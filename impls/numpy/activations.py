@@ -1,18 +1,20 @@
 """Activations a = g(z), each followed by its derivative times da.
 
-NumPy has no automatic differentiation: `sigmoid_gradient(z, da)` is the
-vector-Jacobian product g'(z) da, derived by hand. Its quirks: no erf (the
-standard library has it, number by number).
+NumPy has no automatic differentiation: `sigmoid_gradient(z, da)` is
+the vector-Jacobian product g'(z) da, derived by hand. Its quirk: no
+erfc (the standard library has it, number by number).
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec import Activation
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 
 def identity(z: Array) -> Array:
@@ -123,7 +125,7 @@ def gelu_tanh_gradient(z: Array, da: Array) -> Array:
     return da * (0.5 * (1 + t) + 0.5 * z * (1 - t * t) * du)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Array]] = {
     "identity": identity,
     "sigmoid": sigmoid,
     "tanh": tanh,
@@ -137,7 +139,7 @@ FUNCTIONS = {
     "gelu_tanh": gelu_tanh,
 }
 
-GRADIENTS = {
+GRADIENTS: dict[str, Callable[..., Array]] = {
     "identity": identity_gradient,
     "sigmoid": sigmoid_gradient,
     "tanh": tanh_gradient,
@@ -153,10 +155,10 @@ GRADIENTS = {
 
 
 def activation(spec: Activation, z: Array) -> Array:
-    """g(z), for the g that the specification names."""
+    """Return g(z), for the g that the specification names."""
     return FUNCTIONS[spec.name](z, **spec.parameters)
 
 
 def activation_gradient(spec: Activation, z: Array, da: Array) -> Array:
-    """dz = g'(z) da."""
+    """Return dz = g'(z) da."""
     return GRADIENTS[spec.name](z, da, **spec.parameters)

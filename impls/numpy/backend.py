@@ -1,7 +1,7 @@
 """The contract for NumPy: nothing to convert, only to copy.
 
-Quirks: NumPy alone warns of overflow and of 0/0; the contract answers inf
-and NaN silently, as the other frameworks do. It runs on the CPU.
+Quirks: NumPy alone warns of overflow and of 0/0; the contract answers
+inf and NaN silently, as the other frameworks do. It has the CPU only.
 """
 
 from functools import partial
@@ -11,7 +11,8 @@ import numpy as np
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data, Key
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.threefry import Key
 
 from . import activations, losses, optimizers, training
 from .layers import Sequential, sequential
@@ -24,19 +25,19 @@ def copies(arrays: Arrays) -> Arrays:
 
 
 def state_of(optimizer: optimizers.Optimizer) -> Arrays:
-    """The canonical state: "t", then "slot/weight"."""
+    """Return the canonical state: "t", then "slot/weight"."""
     state: Arrays = {"t": np.array(optimizer.t, np.int64)}
-    for slot in optimizer.spec.slots:
+    for slot in optimizer.hyper.slots:
         for name, s in optimizer.slots.items():
             state[f"{slot}/{name}"] = np.array(s[slot])
     return state
 
 
 def with_state(
-    spec: spec.Optimizer, weights: Arrays, state: Arrays
+    hyper: spec.Optimizer, weights: Arrays, state: Arrays
 ) -> optimizers.Optimizer:
-    """An optimizer that goes on from `state`."""
-    optimizer = optimizers.optimizer(spec, weights)
+    """Return an optimizer that goes on from `state`."""
+    optimizer = optimizers.optimizer(hyper, weights)
     optimizer.t = int(state["t"])
     for name, s in optimizer.slots.items():
         for slot in s:
@@ -66,7 +67,8 @@ class Backend:
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
-                f"not a model that build returned: {type(model).__name__}"
+                "model must be what build returned, "
+                f"got {type(model).__name__}"
             )
         return copies(model.weights())
 

@@ -1,8 +1,10 @@
 """Dense, Dropout and Sequential: forward, and backward by hand.
 
-A layer keeps what its backward pass needs from its last forward pass, and
-leaves the gradients of its weights in `weight_grad` and `bias_grad`.
+A layer keeps what its backward pass needs from its last forward pass,
+and leaves the gradients of its weights in `weight_grad`, `bias_grad`.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from tetrapla.spec import Activation
 from .activations import activation, activation_gradient
 from .random import bernoulli, fold_in
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 Key = NDArray[np.uint32]
 
 
@@ -43,7 +45,7 @@ class Dense:
 
 
 class Dropout:
-    """a = x / keep where the mask is 1, 0 elsewhere; without a key, x."""
+    """a = x / keep where kept, 0 where dropped; without a key, x."""
 
     def __init__(self, rate: float, place: int) -> None:
         self.keep = 1 - rate
@@ -87,7 +89,7 @@ class Sequential:
         return da  # dx
 
     def weights(self) -> dict[str, Array]:
-        named = {}
+        named: dict[str, Array] = {}
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dense):
                 named[f"{i}.weight"] = layer.weight
@@ -95,7 +97,7 @@ class Sequential:
         return named
 
     def gradients(self) -> dict[str, Array]:
-        named = {}
+        named: dict[str, Array] = {}
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dense):
                 named[f"{i}.weight"] = layer.weight_grad
@@ -106,12 +108,12 @@ class Sequential:
 def sequential(
     net: spec.Sequential, weights: dict[str, Array]
 ) -> Sequential:
-    """The network of the specification, with these weights."""
+    """Return the network of the specification, with these weights."""
     layers: list[Dense | Dropout] = []
     for i, layer in enumerate(net.layers):
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
             layers.append(Dense(w, b, layer.activation))
-        else:
+        elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

@@ -4,14 +4,16 @@ Element by element, (batch, outputs), then reduced over the outputs and
 over the batch.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tetrapla.spec import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
 from .activations import sigmoid, softmax
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 
 def squared_error(p: Array, y: Array) -> Array:
@@ -63,14 +65,14 @@ def softmax_cross_entropy_gradient(z: Array, y: Array) -> Array:
 
 
 def reduce(losses: Array, how: str) -> Array:
-    """Over the last axis: the mean, the sum, or none."""
+    """Return the mean or the sum over the last axis, or all of them."""
     if how == "mean":
         return losses.mean(axis=-1)
     return losses.sum(axis=-1) if how == "sum" else losses
 
 
-def loss(spec: Loss, outputs: Array, y: Array) -> Array:
-    """The loss that the specification names."""
+def loss(spec: Any, outputs: Array, y: Array) -> Array:
+    """Return the loss that the specification names."""
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):
@@ -82,8 +84,8 @@ def loss(spec: Loss, outputs: Array, y: Array) -> Array:
     return reduce(reduce(elements, spec.outputs), spec.reduction)
 
 
-def loss_gradient(spec: Loss, outputs: Array, y: Array) -> Array:
-    """Its gradient with respect to the outputs."""
+def loss_gradient(spec: Any, outputs: Array, y: Array) -> Array:
+    """Return its gradient with respect to the outputs."""
     batch, width = outputs.shape
     n = batch if spec.reduction == "mean" else 1
     if isinstance(spec, SoftmaxCrossEntropy):

@@ -5,33 +5,38 @@ the step t and the learning rate eta.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla import spec
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 Slots = dict[str, Array]
 
 
 def root(v: Array, eps: float, place: str) -> Array:
-    """sqrt(v) + eps, or sqrt(v + eps)."""
+    """Return sqrt(v) + eps, or sqrt(v + eps)."""
     return np.sqrt(v + eps) if place == "inside" else np.sqrt(v) + eps
 
 
 def bias_correction(beta: float, t: int) -> float:
-    """1 - beta^t, in float64, without cancelling."""
+    """Return 1 - beta^t, in float64, without cancelling."""
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 class Optimizer:
     """t += 1, then for each weight: decay, then the subclass's rule."""
 
+    hyper: Any
+    update: Callable[..., None]
+
     def __init__(
-        self, spec: spec.Optimizer, weights: dict[str, Array]
+        self, hyper: spec.Optimizer, weights: dict[str, Array]
     ) -> None:
-        self.spec = spec
+        self.hyper = hyper
         self.weights = weights
         self.slots = {
             n: self.init(theta) for n, theta in weights.items()
@@ -39,34 +44,35 @@ class Optimizer:
         self.t = 0
 
     def init(self, theta: Array) -> Slots:
-        first = self.spec.slots
+        first = self.hyper.slots
         return {
             name: np.full_like(theta, first[name]) for name in first
         }
 
     def decay(self, theta: Array, g: Array, eta: float) -> Array:
-        if self.spec.weight_decay == 0:
+        if self.hyper.weight_decay == 0:
             return g
-        if self.spec.decay == "coupled":
-            return g + self.spec.weight_decay * theta
-        theta -= eta * self.spec.weight_decay * theta
+        if self.hyper.decay == "coupled":
+            return g + self.hyper.weight_decay * theta
+        theta -= eta * self.hyper.weight_decay * theta
         return g
 
     def momentum(self, d: Array, s: Slots, eta: float) -> Array:
-        mu = self.spec.momentum
+        mu = self.hyper.momentum
         if mu == 0:
             return eta * d
-        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        # "updates": eta goes into the velocity, not onto it
+        inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
         b[...] = mu * b + before * d
         return after * (
-            mu * b + before * d if self.spec.nesterov else b
+            mu * b + before * d if self.hyper.nesterov else b
         )
 
     def step(self, gradients: dict[str, Array]) -> None:
         self.t += 1
-        eta = self.spec.lr
+        eta = self.hyper.lr
         for name, theta in self.weights.items():
             g = self.decay(theta, gradients[name], eta)
             self.update(theta, g, self.slots[name], self.t, eta)
@@ -89,7 +95,7 @@ class Adagrad(Optimizer):
     ) -> None:
         a = s["a"]
         a += g**2
-        theta -= eta * g / root(a, self.spec.eps, self.spec.eps_place)
+        theta -= eta * g / root(a, self.hyper.eps, self.hyper.eps_place)
 
 
 class Adadelta(Optimizer):
@@ -98,7 +104,7 @@ class Adadelta(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: int, eta: float
     ) -> None:
-        rho, eps = self.spec.rho, self.spec.eps
+        rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
         v[...] = rho * v + (1 - rho) * g**2
         d = np.sqrt(u + eps) / np.sqrt(v + eps) * g
@@ -112,13 +118,13 @@ class RMSProp(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: int, eta: float
     ) -> None:
-        rho, v = self.spec.rho, s["v"]
+        rho, v = self.hyper.rho, s["v"]
         v[...] = rho * v + (1 - rho) * g**2
-        if self.spec.centered:
+        if self.hyper.centered:
             m = s["m"]
             m[...] = rho * m + (1 - rho) * g
             v = np.maximum(v - m**2, 0)  # rounding may go below 0
-        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta -= self.momentum(d, s, eta)
 
 
@@ -128,18 +134,19 @@ class Adam(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: int, eta: float
     ) -> None:
-        beta1, beta2 = self.spec.beta1, self.spec.beta2
-        c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
+        beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        c1 = bias_correction(beta1, t)
+        c2 = bias_correction(beta2, t)
         m, v = s["m"], s["v"]
         m[...] = beta1 * m + (1 - beta1) * g
         v[...] = beta2 * v + (1 - beta2) * g**2
         m_hat, v_hat = m / c1, v / c2
-        if self.spec.amsgrad:
-            raw = self.spec.amsgrad_max == "raw"
+        if self.hyper.amsgrad:
+            raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             v_max[...] = np.maximum(v_max, v if raw else v_hat)
             v_hat = v_max / c2 if raw else v_max
-        eps, place = self.spec.eps, self.spec.eps_place
+        eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / math.sqrt(c2)
         theta -= eta * m_hat / root(v_hat, eps, place)
@@ -160,7 +167,7 @@ RULES = {
 
 
 def optimizer(
-    spec: spec.Optimizer, weights: dict[str, Array]
+    hyper: spec.Optimizer, weights: dict[str, Array]
 ) -> Optimizer:
-    """The optimizer of the specification, for these weights."""
-    return RULES[spec.name](spec, weights)
+    """Return the optimizer of the specification, for these weights."""
+    return RULES[hyper.name](hyper, weights)

@@ -1,16 +1,17 @@
 """All together: shuffle, batches, forward, loss, gradient, update."""
 
-import numpy as np
+from typing import Any
+
 from numpy.typing import NDArray
 
 from tetrapla.spec import Loop, Loss
 
 from . import losses
 from .activations import activation
-from .layers import Dense, Key, Sequential
+from .layers import Dense, Dropout, Key, Sequential
 from .optimizers import Optimizer
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 
 def loss_and_gradients(
@@ -63,14 +64,14 @@ def trace(
     y: Array,
     key: Key | None = None,
 ) -> dict[str, Array]:
-    """Every stage by name: forward, loss, then the chain rule back."""
-    stages = {}
+    """Return all stages: forward, loss, then the chain rule."""
+    stages: dict[str, Any] = {}
     a = x
     for i, layer in enumerate(model.layers):
         if isinstance(layer, Dense):
             layer.z = stages[f"{i}.z"] = layer.linear(a)
             a = activation(layer.activation, layer.z)
-        else:
+        elif isinstance(layer, Dropout):
             a = layer(a, key)
             if key is not None:
                 stages[f"{i}.mask"] = layer.kept

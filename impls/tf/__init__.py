@@ -1,7 +1,7 @@
-"""The specification in tf."""
+"""The specification in TensorFlow."""
 
 if __name__ != "tetrapla.impls.tf":
     raise ImportError(
-        "this is tetrapla.impls.tf, imported as 'tf': the folder impls/ "
-        "must not be on sys.path"
+        "this is tetrapla.impls.tf, imported as 'tf': "
+        "impls/ must not be on sys.path"
     )

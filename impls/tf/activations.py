@@ -6,6 +6,7 @@ taken. The branch not taken must stay finite: 0 times inf is NaN.
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -64,7 +65,7 @@ def gelu_tanh(z: tf.Tensor) -> tf.Tensor:
     return 0.5 * z * (1 + tf.tanh(u))
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., tf.Tensor]] = {
     "identity": identity,
     "sigmoid": sigmoid,
     "tanh": tanh,

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data, Key
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.threefry import Key
 
 from . import activations, losses, optimizers, training
 from .layers import Sequential, sequential
@@ -27,17 +28,17 @@ def arrays(tensors: Any) -> Arrays:
 def state_of(optimizer: optimizers.Optimizer) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
     state: Arrays = {"t": np.array(optimizer.t, np.int64)}
-    for slot in optimizer.spec.slots:
+    for slot in optimizer.hyper.slots:
         for name, s in optimizer.slots.items():
             state[f"{slot}/{name}"] = np.array(s[slot])
     return state
 
 
 def with_state(
-    spec: spec.Optimizer, weights: Any, state: Arrays
+    hyper: spec.Optimizer, weights: Any, state: Arrays
 ) -> optimizers.Optimizer:
     """Return an optimizer that goes on from `state`."""
-    optimizer = optimizers.optimizer(spec, weights)
+    optimizer = optimizers.optimizer(hyper, weights)
     optimizer.t.assign(int(state["t"]))
     for name, s in optimizer.slots.items():
         for slot in s:
@@ -108,7 +109,8 @@ class Backend:
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
-                f"not a model that build returned: {type(model).__name__}"
+                "model must be what build returned, "
+                f"got {type(model).__name__}"
             )
         return arrays(model.weights())
 

@@ -34,7 +34,7 @@ class Dense(tf.Module):
 
 
 class Dropout(tf.Module):
-    """a = x / keep where the mask is 1, 0 elsewhere; without a key, x."""
+    """a = x / keep where kept, 0 where dropped; without a key, x."""
 
     def __init__(self, rate: float, place: int) -> None:
         super().__init__()
@@ -88,6 +88,6 @@ def sequential(
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
             layers.append(Dense(w, b, layer.activation))
-        else:
+        elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

@@ -4,9 +4,11 @@ Element by element, (batch, outputs), then reduced over the outputs and
 over the batch. Each kink is a `where`, as in activations.py.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
-from tetrapla.spec import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
 
 def squared_error(p: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -51,7 +53,7 @@ def reduce(losses: tf.Tensor, how: str) -> tf.Tensor:
     return tf.reduce_sum(losses, axis=-1) if how == "sum" else losses
 
 
-def loss(spec: Loss, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def loss(spec: Any, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Return the loss that the specification names."""
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)

@@ -1,11 +1,13 @@
 """The update rules on tf.Variable objects, assigned in place.
 
 `update` is one rule for one weight: theta, its gradient g, its slots s,
-the step t and the learning rate eta. t is a variable, so that a compiled
-step counts on: 1 - beta^t is a tensor, formed in float64.
+the step t and the learning rate eta. t is a variable, so that a
+compiled step counts on: 1 - beta^t is a tensor, formed in float64.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -19,20 +21,26 @@ def root(v: tf.Tensor, eps: float | tf.Tensor, place: str) -> tf.Tensor:
     return tf.sqrt(v + eps) if place == "inside" else tf.sqrt(v) + eps
 
 
-def bias_correction(beta: float, t: tf.Tensor) -> tf.Tensor:
-    """Return 1 - beta^t, in float64, without cancelling."""
+def bias_correction(
+    beta: float, t: tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
+    """Return 1 - beta^t, from float64, without cancelling."""
     log_beta = math.log(beta) if beta > 0 else -math.inf
-    return -tf.math.expm1(tf.cast(t, tf.float64) * log_beta)
+    exact = -tf.math.expm1(tf.cast(t, tf.float64) * log_beta)
+    return tf.cast(exact, dtype)
 
 
 class Optimizer(tf.Module):
     """t += 1, then for each weight: decay, then the subclass's rule."""
 
+    hyper: Any
+    update: Callable[..., None]
+
     def __init__(
-        self, spec: spec.Optimizer, weights: dict[str, tf.Variable]
+        self, hyper: spec.Optimizer, weights: dict[str, tf.Variable]
     ) -> None:
         super().__init__()
-        self.spec = spec
+        self.hyper = hyper
         self.weights = weights
         self.slots = {
             n: self.init(theta) for n, theta in weights.items()
@@ -40,33 +48,34 @@ class Optimizer(tf.Module):
         self.t = tf.Variable(0, dtype=tf.int64)
 
     def init(self, theta: tf.Variable) -> Slots:
-        first, one = self.spec.slots, tf.ones_like(theta)
+        first, one = self.hyper.slots, tf.ones_like(theta)
         return {name: tf.Variable(first[name] * one) for name in first}
 
     def decay(
         self, theta: tf.Variable, g: tf.Tensor, eta: float
     ) -> tf.Tensor:
-        if self.spec.weight_decay == 0:
+        if self.hyper.weight_decay == 0:
             return g
-        if self.spec.decay == "coupled":
-            return g + self.spec.weight_decay * theta
-        theta.assign_sub(eta * self.spec.weight_decay * theta)
+        if self.hyper.decay == "coupled":
+            return g + self.hyper.weight_decay * theta
+        theta.assign_sub(eta * self.hyper.weight_decay * theta)
         return g
 
     def momentum(self, d: tf.Tensor, s: Slots, eta: float) -> tf.Tensor:
-        mu = self.spec.momentum
+        mu = self.hyper.momentum
         if mu == 0:
             return eta * d
-        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        # "updates": eta goes into the velocity, not onto it
+        inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"].assign(mu * s["velocity"] + before * d)
         return after * (
-            mu * b + before * d if self.spec.nesterov else b
+            mu * b + before * d if self.hyper.nesterov else b
         )
 
     def step(self, gradients: dict[str, tf.Tensor]) -> None:
         t = self.t.assign_add(1)
-        eta = self.spec.lr
+        eta = self.hyper.lr
         for name, theta in self.weights.items():
             g = self.decay(theta, gradients[name], eta)
             self.update(theta, g, self.slots[name], t, eta)
@@ -98,7 +107,7 @@ class Adagrad(Optimizer):
         eta: float,
     ) -> None:
         a = s["a"].assign_add(g**2)
-        r = root(a, self.spec.eps, self.spec.eps_place)
+        r = root(a, self.hyper.eps, self.hyper.eps_place)
         theta.assign_sub(eta * g / r)
 
 
@@ -113,7 +122,7 @@ class Adadelta(Optimizer):
         t: tf.Tensor,
         eta: float,
     ) -> None:
-        rho, eps = self.spec.rho, self.spec.eps
+        rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
         v.assign(rho * v + (1 - rho) * g**2)
         d = tf.sqrt(u + eps) / tf.sqrt(v + eps) * g
@@ -132,12 +141,12 @@ class RMSProp(Optimizer):
         t: tf.Tensor,
         eta: float,
     ) -> None:
-        rho = self.spec.rho
+        rho = self.hyper.rho
         v = s["v"].assign(rho * s["v"] + (1 - rho) * g**2)
-        if self.spec.centered:
+        if self.hyper.centered:
             m = s["m"].assign(rho * s["m"] + (1 - rho) * g)
             v = tf.maximum(v - m**2, 0)  # rounding may go below 0
-        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta.assign_sub(self.momentum(d, s, eta))
 
 
@@ -152,18 +161,18 @@ class Adam(Optimizer):
         t: tf.Tensor,
         eta: float,
     ) -> None:
-        beta1, beta2 = self.spec.beta1, self.spec.beta2
-        c1 = tf.cast(bias_correction(beta1, t), g.dtype)
-        c2 = tf.cast(bias_correction(beta2, t), g.dtype)
+        beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        c1 = bias_correction(beta1, t, g.dtype)
+        c2 = bias_correction(beta2, t, g.dtype)
         m = s["m"].assign(beta1 * s["m"] + (1 - beta1) * g)
         v = s["v"].assign(beta2 * s["v"] + (1 - beta2) * g**2)
         m_hat, v_hat = m / c1, v / c2
-        if self.spec.amsgrad:
-            raw = self.spec.amsgrad_max == "raw"
+        if self.hyper.amsgrad:
+            raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             v_max.assign(tf.maximum(v_max, v if raw else v_hat))
             v_hat = v_max / c2 if raw else v_max
-        eps, place = self.spec.eps, self.spec.eps_place
+        eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / tf.sqrt(c2)
         theta.assign_sub(eta * m_hat / root(v_hat, eps, place))
@@ -184,7 +193,7 @@ RULES = {
 
 
 def optimizer(
-    spec: spec.Optimizer, weights: dict[str, tf.Variable]
+    hyper: spec.Optimizer, weights: dict[str, tf.Variable]
 ) -> Optimizer:
     """Return the optimizer of the specification, for these weights."""
-    return RULES[spec.name](spec, weights)
+    return RULES[hyper.name](hyper, weights)

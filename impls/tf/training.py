@@ -6,7 +6,7 @@ from tetrapla.spec import Loop, Loss
 
 from . import losses
 from .activations import activation
-from .layers import Dense, Sequential
+from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
@@ -64,7 +64,7 @@ def trace(
     y: tf.Tensor,
     key: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Return every stage by name: forward, loss, then the chain rule."""
+    """Return all stages: forward, loss, then the chain rule."""
     stages, back = {}, {}
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -76,7 +76,7 @@ def trace(
                 z = layer.linear(a)
                 stages[f"{i}.z"] = back[f"{i}.dz"] = z
                 a = activation(layer.activation, z)
-            else:
+            elif isinstance(layer, Dropout):
                 if key is not None:
                     mask = layer.mask(key, tf.shape(a))
                     stages[f"{i}.mask"] = mask

@@ -6,6 +6,7 @@ taken. The branch not taken must stay finite: 0 times inf is NaN.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ def gelu_tanh(z: Tensor) -> Tensor:
     return 0.5 * z * (1 + torch.tanh(u))
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "identity": identity,
     "sigmoid": sigmoid,
     "tanh": tanh,

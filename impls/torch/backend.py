@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data, Key
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.threefry import Key
 
 from . import activations, losses, optimizers, training
 from .layers import Sequential, sequential
@@ -30,7 +31,7 @@ def state_of(optimizer: optimizers.Optimizer, names: Any) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
     (group,) = optimizer.param_groups
     state: Arrays = {"t": np.array(group["t"], np.int64)}
-    for slot in optimizer.spec.slots:
+    for slot in optimizer.hyper.slots:
         for name, theta in zip(names, group["params"], strict=True):
             state[f"{slot}/{name}"] = array(
                 optimizer.state[theta][slot]
@@ -81,7 +82,8 @@ class Backend:
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
-                f"not a model that build returned: {type(model).__name__}"
+                "model must be what build returned, "
+                f"got {type(model).__name__}"
             )
         return arrays(model.weights())
 
@@ -93,8 +95,10 @@ class Backend:
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
-        z, da = self.tensor(z), self.tensor(upstream)
-        return array(activations.activation_gradient(activation, z, da))
+        dz = activations.activation_gradient(
+            activation, self.tensor(z), self.tensor(upstream)
+        )
+        return array(dz)
 
     def forward(
         self,
@@ -154,15 +158,15 @@ class Backend:
 
     def optimizer(
         self,
-        spec: spec.Optimizer,
+        hyper: spec.Optimizer,
         weights: dict[str, Tensor],
         state: Arrays,
     ) -> optimizers.Optimizer:
         """Return an optimizer that goes on from `state`."""
-        optimizer = optimizers.optimizer(spec, weights)
+        optimizer = optimizers.optimizer(hyper, weights)
         optimizer.param_groups[0]["t"] = int(state["t"])
         for name, theta in weights.items():
-            for slot in spec.slots:
+            for slot in hyper.slots:
                 value = self.tensor(state[f"{slot}/{name}"])
                 optimizer.state[theta][slot] = value
         return optimizer

@@ -32,7 +32,7 @@ class Dense(nn.Module):
 
 
 class Dropout(nn.Module):
-    """a = x / keep where the mask is 1, 0 elsewhere; without a key, x."""
+    """a = x / keep where kept, 0 where dropped; without a key, x."""
 
     def __init__(self, rate: float, place: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Sequential(nn.Module):
             )
         return x
 
-    def weights(self) -> dict[str, nn.Parameter]:
+    def weights(self) -> dict[str, Tensor]:
         return dict(self.named_parameters())  # "0.weight", "0.bias" ...
 
 
@@ -78,6 +78,6 @@ def sequential(
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
             layers.append(Dense(w, b, layer.activation))
-        else:
+        elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

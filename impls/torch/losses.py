@@ -4,10 +4,12 @@ Element by element, (batch, outputs), then reduced over the outputs and
 over the batch. Each kink is a `where`, as in activations.py.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from tetrapla.spec import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
 
 def squared_error(p: Tensor, y: Tensor) -> Tensor:
@@ -46,7 +48,7 @@ def reduce(losses: Tensor, how: str) -> Tensor:
     return losses.sum(dim=-1) if how == "sum" else losses
 
 
-def loss(spec: Loss, outputs: Tensor, y: Tensor) -> Tensor:
+def loss(spec: Any, outputs: Tensor, y: Tensor) -> Tensor:
     """Return the loss that the specification names."""
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)

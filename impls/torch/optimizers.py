@@ -6,6 +6,7 @@ the step t and the learning rate eta.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,40 +31,44 @@ def bias_correction(beta: float, t: int) -> float:
 class Optimizer(torch.optim.Optimizer):
     """t += 1, then for each weight: decay, then the subclass's rule."""
 
+    hyper: Any
+    update: Callable[..., None]
+
     def __init__(
-        self, spec: spec.Optimizer, weights: dict[str, Tensor]
+        self, hyper: spec.Optimizer, weights: dict[str, Tensor]
     ) -> None:
-        super().__init__(weights.values(), {"lr": spec.lr, "t": 0})
-        self.spec = spec
+        super().__init__(weights.values(), {"lr": hyper.lr, "t": 0})
+        self.hyper = hyper
         for theta in weights.values():
             self.state[theta] = self.init(theta)
 
     def init(self, theta: Tensor) -> Slots:
-        first = self.spec.slots
+        first = self.hyper.slots
         return {n: torch.full_like(theta, first[n]) for n in first}
 
     def decay(self, theta: Tensor, g: Tensor, eta: float) -> Tensor:
-        if self.spec.weight_decay == 0:
+        if self.hyper.weight_decay == 0:
             return g
-        if self.spec.decay == "coupled":
-            return g.add(theta, alpha=self.spec.weight_decay)
-        theta.sub_(theta, alpha=eta * self.spec.weight_decay)
+        if self.hyper.decay == "coupled":
+            return g.add(theta, alpha=self.hyper.weight_decay)
+        theta.sub_(theta, alpha=eta * self.hyper.weight_decay)
         return g
 
     def momentum(self, d: Tensor, s: Slots, eta: float) -> Tensor:
-        mu = self.spec.momentum
+        mu = self.hyper.momentum
         if mu == 0:
             return eta * d
-        inside = self.spec.velocity == "updates"  # eta in the velocity?
+        # "updates": eta goes into the velocity, not onto it
+        inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
         b.mul_(mu).add_(d, alpha=before)
         return after * (
-            mu * b + before * d if self.spec.nesterov else b
+            mu * b + before * d if self.hyper.nesterov else b
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> None:
+    def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             group["t"] += 1
             t, eta = group["t"], group["lr"]
@@ -89,7 +94,7 @@ class Adagrad(Optimizer):
     ) -> None:
         a = s["a"]
         a.addcmul_(g, g)
-        r = root(a, self.spec.eps, self.spec.eps_place)
+        r = root(a, self.hyper.eps, self.hyper.eps_place)
         theta.addcdiv_(g, r, value=-eta)
 
 
@@ -99,7 +104,7 @@ class Adadelta(Optimizer):
     def update(
         self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
     ) -> None:
-        rho, eps = self.spec.rho, self.spec.eps
+        rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
         d = (u + eps).sqrt_() / (v + eps).sqrt_() * g
@@ -113,13 +118,13 @@ class RMSProp(Optimizer):
     def update(
         self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
     ) -> None:
-        rho, v = self.spec.rho, s["v"]
+        rho, v = self.hyper.rho, s["v"]
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
-        if self.spec.centered:
+        if self.hyper.centered:
             m = s["m"]
             m.mul_(rho).add_(g, alpha=1 - rho)
             v = (v - m * m).clamp_(min=0)  # rounding may go below 0
-        d = g / root(v, self.spec.eps, self.spec.eps_place)
+        d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta.sub_(self.momentum(d, s, eta))
 
 
@@ -129,18 +134,19 @@ class Adam(Optimizer):
     def update(
         self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
     ) -> None:
-        beta1, beta2 = self.spec.beta1, self.spec.beta2
-        c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
+        beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        c1 = bias_correction(beta1, t)
+        c2 = bias_correction(beta2, t)
         m, v = s["m"], s["v"]
         m.mul_(beta1).add_(g, alpha=1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         m_hat, v_hat = m / c1, v / c2
-        if self.spec.amsgrad:
-            raw = self.spec.amsgrad_max == "raw"
+        if self.hyper.amsgrad:
+            raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             torch.maximum(v_max, v if raw else v_hat, out=v_max)
             v_hat = v_max / c2 if raw else v_max
-        eps, place = self.spec.eps, self.spec.eps_place
+        eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / math.sqrt(c2)
         theta.addcdiv_(m_hat, root(v_hat, eps, place), value=-eta)
@@ -161,7 +167,7 @@ RULES = {
 
 
 def optimizer(
-    spec: spec.Optimizer, weights: dict[str, Tensor]
+    hyper: spec.Optimizer, weights: dict[str, Tensor]
 ) -> Optimizer:
     """Return the optimizer of the specification, for these weights."""
-    return RULES[spec.name](spec, weights)
+    return RULES[hyper.name](hyper, weights)

@@ -1,7 +1,7 @@
 """Threefry-2x32 in torch tensors, on the tensors' device.
 
-Quirk: torch.uint32 has no addition or shift on the CPU, so a 32-bit word
-lives in an int64 and is masked after each operation that may overflow.
+Quirk: torch.uint32 has no addition or shift on the CPU, so a 32-bit
+word lives in an int64, masked after each operation that may overflow.
 """
 
 import torch

@@ -7,7 +7,7 @@ from tetrapla.spec import Loop, Loss
 
 from . import losses
 from .activations import activation
-from .layers import Dense, Sequential
+from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
@@ -63,7 +63,7 @@ def trace(
     y: Tensor,
     key: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Return every stage by name: forward, loss, then the chain rule."""
+    """Return all stages: forward, loss, then the chain rule."""
     stages, back = {}, {}
     a = x.detach().requires_grad_()
     back["input.grad"] = a
@@ -73,7 +73,7 @@ def trace(
             back[f"{i}.weight.grad"] = layer.weight
             stages[f"{i}.z"] = back[f"{i}.dz"] = z = layer.linear(a)
             a = activation(layer.activation, z)
-        else:
+        elif isinstance(layer, Dropout):
             if key is not None:
                 stages[f"{i}.mask"] = layer.mask(key, a.shape)
             a = layer(a, key)

@@ -10,7 +10,6 @@ dtype that share no memory with what it was given.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec.activations import Activation
@@ -29,7 +28,7 @@ Data = tuple[Array, Array]
 class LossAndGradients:
     """The loss, and its gradients with respect to the weights and the input."""
 
-    loss: np.floating[Any]
+    loss: Any
     weights: Arrays
     input: Array
 

@@ -7,6 +7,7 @@ bits on every machine. A float64 backend widens the float32 values.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,14 +19,14 @@ from tetrapla.spec.errors import InvalidInputError
 
 
 @dataclass(frozen=True)
-class Initializer:
+class Initializer(ABC):
     """Base of the initialisers; not an initialiser itself."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def draw(self, key: threefry.Key, inputs: int, outputs: int) -> NDArray[np.float64]:
         """Return float64 values of shape (inputs, outputs)."""
-        raise NotImplementedError  # pragma: no cover - the subclasses draw
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Constant(Initializer):
 class VarianceScaling(Initializer):
     """Base of the random ones: mean 0, a variance that depends on the fans."""
 
+    @abstractmethod
     def variance(self, inputs: int, outputs: int) -> float:
         """Return the variance of one weight."""
-        raise NotImplementedError  # pragma: no cover - the subclasses know
 
 
 class _Uniform(VarianceScaling):

@@ -149,7 +149,8 @@ class Sequential:
         >>> Sequential(Dense(2, 1)).stages()[:3]
         ['0.z', '0.a', 'loss']
         """
-        forward, backward = [], []
+        forward: list[str] = []
+        backward: list[str] = []
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dense):
                 forward += [f"{i}.z", f"{i}.a"]
