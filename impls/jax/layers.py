@@ -1,10 +1,12 @@
 """Dense, Dropout and Sequential as Flax NNX modules, which are pytrees.
 
 Quirk: jax computes in float64 only inside jax.enable_x64, and rounds
-silently to float32 outside; a float64 Sequential brings its own scope.
+to float32 outside, inside a trace without a word. A float64 Sequential
+brings its own scope, and refuses a trace that began outside of one.
 """
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,19 @@ from tetrapla.spec import Activation
 
 from .activations import activation
 from .random import bernoulli, fold_in
+
+
+def in_double(*arguments: Any) -> AbstractContextManager[Any]:
+    """Return the scope that float64 needs."""
+    single = jax.dtypes.canonicalize_dtype(float) == jnp.float32
+    leaves = jax.tree.leaves(arguments)
+    if single and any(isinstance(a, jax.core.Tracer) for a in leaves):
+        raise TypeError(
+            "a float64 model is traced (jit, grad, vmap ...) where jax "
+            "computes in float32; write `with jax.enable_x64(True):` "
+            "around the outermost jit or grad"
+        )
+    return jax.enable_x64(True)
 
 
 class Dense(nnx.Module):
@@ -58,7 +73,7 @@ class Sequential(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, x: Array, key: Array | None = None) -> Array:
-        with jax.enable_x64(True) if self.double else nullcontext():
+        with in_double(self, x) if self.double else nullcontext():
             for layer in self.layers:
                 if isinstance(layer, Dropout):
                     x = layer(x, key)

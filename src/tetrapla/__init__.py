@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tetrapla import data, weights
+    import tetrapla.data as data
+    import tetrapla.weights as weights
     from tetrapla.backends import available, load
     from tetrapla.spec import (
         ELU,

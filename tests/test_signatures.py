@@ -1,0 +1,177 @@
+"""The four columns: same files, same symbols, same order, same parameters.
+
+Read from the source, so that it needs no framework. What a column has that
+the others have not is in EXTRA, with the reason; an entry that is no longer
+needed fails.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import tetrapla.impls
+from tetrapla.backends import Backend as Front
+from tetrapla.spec import ACTIVATIONS, LOSSES, OPTIMIZERS, contract
+
+FOLDER = Path(tetrapla.impls.__file__).parent
+COLUMNS = ("numpy", "torch", "tf", "jax")
+FILES = ("activations", "layers", "losses", "optimizers", "training", "random")
+
+BY_HAND = "NumPy has no automatic differentiation: derived by hand"
+PURE = "a pure function has its state, or its new weights, as an argument or a result"
+EXTRA = {
+    ("numpy", "activations.erfc"): "NumPy has no erfc",
+    ("numpy", "layers.Dense.backward"): BY_HAND,
+    ("numpy", "layers.Dropout.backward"): BY_HAND,
+    ("numpy", "layers.Sequential.backward"): BY_HAND,
+    ("numpy", "layers.Sequential.gradients"): BY_HAND,
+    ("numpy", "losses.loss_gradient"): BY_HAND,
+    ("jax", "layers.in_double"): "float64 needs a scope in jax",
+    ("jax", "layers.Sequential.double"): "float64 needs a scope in jax",
+    ("jax", "layers.Sequential.load"): PURE,
+    ("jax", "optimizers.Optimizer.start"): PURE,
+    ("jax", "training.objective"): "jax differentiates a function, not a recording",
+}
+for _name in ACTIVATIONS:
+    EXTRA["numpy", f"activations.{_name}_gradient"] = BY_HAND
+for _name in (
+    "squared_error",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "softmax_cross_entropy",
+):
+    EXTRA["numpy", f"losses.{_name}_gradient"] = BY_HAND
+
+# parameters, where a column's are not PyTorch's
+PARAMETERS = {
+    ("numpy", "optimizers.Optimizer.step"): (["self", "gradients"], "no .grad"),
+    ("tf", "optimizers.Optimizer.step"): (["self", "gradients"], "no .grad"),
+    ("jax", "optimizers.Optimizer.step"): (
+        ["self", "weights", "gradients", "state"],
+        PURE,
+    ),
+    ("jax", "optimizers.bias_correction"): (["beta", "t", "dtype"], "t is traced"),
+    ("tf", "optimizers.bias_correction"): (["beta", "t", "dtype"], "t is a variable"),
+    ("jax", "optimizers.optimizer"): (["hyper"], PURE),
+    ("jax", "training.train_step"): (
+        ["model", "loss", "optimizer", "state", "x", "y", "key"],
+        PURE,
+    ),
+    ("jax", "training.fit"): (
+        ["model", "loss", "optimizer", "state", "x", "y", "loop"],
+        PURE,
+    ),
+}
+# a dataclass writes its own __init__
+WITHOUT = {("jax", "optimizers.Optimizer.__init__"): "a frozen dataclass"}
+
+
+def functions(
+    body: list[ast.stmt], prefix: str
+) -> Iterator[tuple[str, ast.FunctionDef | None]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            # torch modules are called through forward
+            name = "__call__" if node.name == "forward" else node.name
+            yield prefix + name, node
+        elif isinstance(node, ast.ClassDef):
+            yield prefix + node.name, None
+            yield from functions(node.body, f"{prefix}{node.name}.")
+
+
+@cache
+def symbols(column: str, file: str) -> dict[str, ast.FunctionDef | None]:
+    if (column, file) == ("numpy", "random"):
+        # NumPy's column is the specification's own code, re-exported
+        import tetrapla.spec.threefry as module
+
+        source = Path(module.__file__)
+        exported = ("threefry2x32", "fold_in", "bits", "uniform", "bernoulli")
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+        return {n: f for n, f in functions(tree.body, "random.") if n[7:] in exported}
+    source = FOLDER / column / f"{file}.py"
+    return dict(functions(ast.parse(source.read_text(encoding="utf-8")).body, f"{file}."))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("column", [c for c in COLUMNS if c != "torch"])
+def test_same_symbols_in_the_same_order(column: str, file: str) -> None:
+    expected = [s for s in symbols("torch", file) if (column, s) not in WITHOUT]
+    shared = [s for s in symbols(column, file) if (column, s) not in EXTRA]
+    assert shared == expected
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("column", [c for c in COLUMNS if c != "torch"])
+def test_same_parameters(column: str, file: str) -> None:
+    for name, reference in symbols("torch", file).items():
+        function = symbols(column, file).get(name)
+        if reference is None or function is None:
+            continue
+        expected = [a.arg for a in reference.args.args]
+        expected, _ = PARAMETERS.get((column, name), (expected, ""))
+        assert [a.arg for a in function.args.args] == expected, name
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_difference_is_still_there(column: str) -> None:
+    there = {s for file in FILES for s in symbols(column, file)}
+    torch = {s for file in FILES for s in symbols("torch", file)}
+    for c, name in EXTRA:
+        assert c != column or (name in there and name not in torch), name
+    for c, name in WITHOUT:
+        assert c != column or (name not in there and name in torch), name
+    for (c, name), (parameters, _) in PARAMETERS.items():
+        if c == column:
+            reference = symbols("torch", name.split(".")[0])[name]
+            assert reference is not None
+            assert parameters != [a.arg for a in reference.args.args], name
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_order_is_the_specifications(column: str) -> None:
+    activations = [s.split(".")[1] for s in symbols(column, "activations")]
+    assert [s for s in activations if s in ACTIVATIONS] == list(ACTIVATIONS)
+    rules = [s.split(".")[1] for s, f in symbols(column, "optimizers").items() if f is None]
+    assert rules == ["Optimizer", *(cls.__name__ for cls in OPTIMIZERS.values())]
+    assert {cls.name for cls in LOSSES.values()} == {
+        "mean_squared_error",
+        "binary_cross_entropy",
+        "softmax_cross_entropy",
+    }
+
+
+def methods(cls: ast.ClassDef) -> dict[str, list[str]]:
+    return {
+        f.name: [a.arg for a in (*f.args.args, *f.args.kwonlyargs)]
+        for f in cls.body
+        if isinstance(f, ast.FunctionDef)
+    }
+
+
+def backend_class(path: Path) -> ast.ClassDef:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Backend")
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_backend_answers_the_contract(column: str) -> None:
+    asked = methods(backend_class(Path(contract.__file__)))
+    answered = methods(backend_class(FOLDER / column / "backend.py"))
+    for name, parameters in asked.items():
+        assert answered.get(name) == parameters, name
+    assert answered["__init__"] == ["self", "device", "dtype"]
+
+
+def test_the_front_has_the_contracts_names() -> None:
+    for name in methods(backend_class(Path(contract.__file__))):
+        assert callable(getattr(Front, name))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.py")), ids=lambda p: p.parent.name)
+def test_four_columns_fit_a_wide_screen(path: Path) -> None:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        assert len(line) <= 72, f"{path.parent.name}/{path.name}:{number}: {line}"
