@@ -16,6 +16,7 @@ from jax import Array
 from tetrapla import spec
 
 Slots = dict[str, Array]
+Step = Array  # counted from 1
 State = dict[str, Any]
 
 
@@ -24,7 +25,7 @@ def root(v: Array, eps: float | Array, place: str) -> Array:
     return jnp.sqrt(v + eps) if place == "inside" else jnp.sqrt(v) + eps
 
 
-def bias_correction(beta: float, t: Array, dtype: Any) -> Array:
+def bias_correction(beta: float, t: Step, dtype: Any) -> Array:
     """Return 1 - beta^t, in the dtype, without cancelling."""
     log_beta = math.log(beta) if beta > 0 else -math.inf
     return -jnp.expm1(t.astype(dtype) * log_beta)
@@ -87,7 +88,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         step, s = self.momentum(g, s, eta)
         return theta - step, s
@@ -97,7 +98,7 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         a = s["a"] + g**2
         d = g / root(a, self.hyper.eps, self.hyper.eps_place)
@@ -108,7 +109,7 @@ class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
@@ -122,7 +123,7 @@ class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         rho = self.hyper.rho
         v = rho * s["v"] + (1 - rho) * g**2
@@ -140,7 +141,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: Array, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t, g.dtype)

@@ -15,6 +15,7 @@ from tetrapla import spec
 
 Array = NDArray[Any]
 Slots = dict[str, Array]
+Step = int  # counted from 1
 
 
 def root(v: Array, eps: float, place: str) -> Array:
@@ -22,7 +23,7 @@ def root(v: Array, eps: float, place: str) -> Array:
     return np.sqrt(v + eps) if place == "inside" else np.sqrt(v) + eps
 
 
-def bias_correction(beta: float, t: int) -> float:
+def bias_correction(beta: float, t: Step) -> float:
     """Return 1 - beta^t, in float64, without cancelling."""
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
@@ -82,7 +83,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         theta -= self.momentum(g, s, eta)
 
@@ -91,7 +92,7 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         a = s["a"]
         a += g**2
@@ -102,7 +103,7 @@ class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
@@ -116,7 +117,7 @@ class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
         v[...] = rho * v + (1 - rho) * g**2
@@ -132,7 +133,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+        self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t)

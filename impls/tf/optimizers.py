@@ -7,23 +7,23 @@ compiled step counts on: 1 - beta^t is a tensor, formed in float64.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
+from tensorflow import Tensor, Variable
 
 from tetrapla import spec
 
-Slots = dict[str, tf.Variable]
+Slots = dict[str, Variable]
+Step: TypeAlias = Tensor  # counted from 1
 
 
-def root(v: tf.Tensor, eps: float | tf.Tensor, place: str) -> tf.Tensor:
+def root(v: Tensor, eps: float | Tensor, place: str) -> Tensor:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
     return tf.sqrt(v + eps) if place == "inside" else tf.sqrt(v) + eps
 
 
-def bias_correction(
-    beta: float, t: tf.Tensor, dtype: tf.DType
-) -> tf.Tensor:
+def bias_correction(beta: float, t: Step, dtype: tf.DType) -> Tensor:
     """Return 1 - beta^t, from float64, without cancelling."""
     log_beta = math.log(beta) if beta > 0 else -math.inf
     exact = -tf.math.expm1(tf.cast(t, tf.float64) * log_beta)
@@ -37,7 +37,7 @@ class Optimizer(tf.Module):
     update: Callable[..., None]
 
     def __init__(
-        self, hyper: spec.Optimizer, weights: dict[str, tf.Variable]
+        self, hyper: spec.Optimizer, weights: dict[str, Variable]
     ) -> None:
         super().__init__()
         self.hyper = hyper
@@ -47,13 +47,11 @@ class Optimizer(tf.Module):
         }
         self.t = tf.Variable(0, dtype=tf.int64)
 
-    def init(self, theta: tf.Variable) -> Slots:
+    def init(self, theta: Variable) -> Slots:
         first, one = self.hyper.slots, tf.ones_like(theta)
-        return {name: tf.Variable(first[name] * one) for name in first}
+        return {name: Variable(first[name] * one) for name in first}
 
-    def decay(
-        self, theta: tf.Variable, g: tf.Tensor, eta: float
-    ) -> tf.Tensor:
+    def decay(self, theta: Variable, g: Tensor, eta: float) -> Tensor:
         if self.hyper.weight_decay == 0:
             return g
         if self.hyper.decay == "coupled":
@@ -61,7 +59,7 @@ class Optimizer(tf.Module):
         theta.assign_sub(eta * self.hyper.weight_decay * theta)
         return g
 
-    def momentum(self, d: tf.Tensor, s: Slots, eta: float) -> tf.Tensor:
+    def momentum(self, d: Tensor, s: Slots, eta: float) -> Tensor:
         mu = self.hyper.momentum
         if mu == 0:
             return eta * d
@@ -73,7 +71,7 @@ class Optimizer(tf.Module):
             mu * b + before * d if self.hyper.nesterov else b
         )
 
-    def step(self, gradients: dict[str, tf.Tensor]) -> None:
+    def step(self, gradients: dict[str, Tensor]) -> None:
         t = self.t.assign_add(1)
         eta = self.hyper.lr
         for name, theta in self.weights.items():
@@ -85,12 +83,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self,
-        theta: tf.Variable,
-        g: tf.Tensor,
-        s: Slots,
-        t: tf.Tensor,
-        eta: float,
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         theta.assign_sub(self.momentum(g, s, eta))
 
@@ -99,12 +92,7 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self,
-        theta: tf.Variable,
-        g: tf.Tensor,
-        s: Slots,
-        t: tf.Tensor,
-        eta: float,
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         a = s["a"].assign_add(g**2)
         r = root(a, self.hyper.eps, self.hyper.eps_place)
@@ -115,12 +103,7 @@ class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self,
-        theta: tf.Variable,
-        g: tf.Tensor,
-        s: Slots,
-        t: tf.Tensor,
-        eta: float,
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
@@ -134,12 +117,7 @@ class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self,
-        theta: tf.Variable,
-        g: tf.Tensor,
-        s: Slots,
-        t: tf.Tensor,
-        eta: float,
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         rho = self.hyper.rho
         v = s["v"].assign(rho * s["v"] + (1 - rho) * g**2)
@@ -154,12 +132,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self,
-        theta: tf.Variable,
-        g: tf.Tensor,
-        s: Slots,
-        t: tf.Tensor,
-        eta: float,
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t, g.dtype)
@@ -193,7 +166,7 @@ RULES = {
 
 
 def optimizer(
-    hyper: spec.Optimizer, weights: dict[str, tf.Variable]
+    hyper: spec.Optimizer, weights: dict[str, Variable]
 ) -> Optimizer:
     """Return the optimizer of the specification, for these weights."""
     return RULES[hyper.name](hyper, weights)

@@ -14,6 +14,7 @@ from torch import Tensor
 from tetrapla import spec
 
 Slots = dict[str, Tensor]
+Step = int  # counted from 1
 
 
 def root(v: Tensor, eps: float, place: str) -> Tensor:
@@ -23,7 +24,7 @@ def root(v: Tensor, eps: float, place: str) -> Tensor:
     )
 
 
-def bias_correction(beta: float, t: int) -> float:
+def bias_correction(beta: float, t: Step) -> float:
     """Return 1 - beta^t, in float64, without cancelling."""
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
@@ -81,7 +82,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         theta.sub_(self.momentum(g, s, eta))
 
@@ -90,7 +91,7 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         a = s["a"]
         a.addcmul_(g, g)
@@ -102,7 +103,7 @@ class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
@@ -116,7 +117,7 @@ class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
@@ -132,7 +133,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: int, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t)
