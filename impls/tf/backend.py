@@ -21,16 +21,20 @@ from . import activations, losses, optimizers, training
 from .layers import Sequential, sequential
 
 
+def array(tensor: Any) -> Array:
+    return np.array(tensor.numpy())  # .numpy() may share its memory
+
+
 def arrays(tensors: Any) -> Arrays:
-    return {name: np.array(t) for name, t in tensors.items()}
+    return {name: array(t) for name, t in tensors.items()}
 
 
 def state_of(optimizer: optimizers.Optimizer) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
-    state: Arrays = {"t": np.array(optimizer.t, np.int64)}
+    state: Arrays = {"t": array(optimizer.t)}
     for slot in optimizer.hyper.slots:
         for name, s in optimizer.slots.items():
-            state[f"{slot}/{name}"] = np.array(s[slot])
+            state[f"{slot}/{name}"] = array(s[slot])
     return state
 
 
@@ -118,18 +122,14 @@ class Backend:
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
-        return np.array(
-            activations.activation(activation, tf.constant(z))
-        )
+        return array(activations.activation(activation, tf.constant(z)))
 
     @placed
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
         z, da = tf.constant(z), tf.constant(upstream)
-        return np.array(
-            activations.activation_gradient(activation, z, da)
-        )
+        return array(activations.activation_gradient(activation, z, da))
 
     @placed
     def forward(
@@ -141,12 +141,12 @@ class Backend:
         key: Key | None = None,
     ) -> Array:
         model = self.build(net, weights)
-        return np.array(model(tf.constant(x), self.key(key)))
+        return array(model(tf.constant(x), self.key(key)))
 
     @placed
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
         value = losses.loss(loss, tf.constant(outputs), tf.constant(y))
-        return np.array(value)[()]  # a scalar where it has no axes
+        return array(value)[()]  # a scalar where it has no axes
 
     @placed
     def loss_and_gradients(
@@ -167,7 +167,7 @@ class Backend:
             self.key(key),
         )
         return spec.LossAndGradients(
-            np.array(value)[()], arrays(dw), np.array(dx)
+            array(value)[()], arrays(dw), array(dx)
         )
 
     @placed
