@@ -27,7 +27,7 @@ def tanh(z: tf.Tensor) -> tf.Tensor:
 
 
 def relu(z: tf.Tensor) -> tf.Tensor:
-    return tf.where(z <= 0, 0, z)
+    return tf.where(z <= 0, tf.zeros_like(z), z)
 
 
 def softmax(z: tf.Tensor) -> tf.Tensor:

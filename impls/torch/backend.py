@@ -39,25 +39,33 @@ def state_of(optimizer: optimizers.Optimizer, names: Any) -> Arrays:
     return state
 
 
+def devices() -> dict[str, torch.device]:
+    """Return the devices by tetrapla's names."""
+    there = {"cpu": torch.device("cpu")}
+    gpus = range(torch.cuda.device_count())
+    if gpus:
+        there["gpu"] = torch.device("cuda")
+    return there | {f"gpu:{i}": torch.device("cuda", i) for i in gpus}
+
+
 class Backend:
     """PyTorch, on one device."""
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
-        gpus = [f"gpu:{i}" for i in range(torch.cuda.device_count())]
-        if device != "cpu" and device not in ("gpu", *gpus):
+        there = devices()
+        if device not in there:
             raise BackendUnavailableError(
                 f"backend 'torch' has no device {device!r}; "
-                f"it has {', '.join(['cpu', *gpus])}"
+                f"it has {', '.join(there)}"
             )
         self.device = device
         self.dtype = dtype
-        self.place = torch.device(device.replace("gpu", "cuda"))
-        self.devices = ", ".join(["cpu", *gpus])
+        self.place = there[device]
 
     def info(self) -> dict[str, str]:
         return {
             "torch": torch.__version__,
-            "devices": self.devices,
+            "devices": ", ".join(devices()),
             "threads": str(torch.get_num_threads()),
             "float32 matmul": torch.get_float32_matmul_precision(),
             "flushes subnormals": flushes_subnormals(),

@@ -15,7 +15,10 @@ def real(name: str, value: object) -> float:
     """Return `value` as a finite Python float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidInputError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidInputError(f"{name} must be finite, got {number!r}")
     return number

@@ -1,0 +1,1 @@
+"""The commands of `tetrapla`, a module each (cli.py imports them lazily)."""

@@ -1,0 +1,27 @@
+"""Fixtures of all tests; plain helpers are in support.py."""
+
+import pytest
+import support
+from hypothesis import settings
+
+# A first example that compiles or imports something is slow, and no failure.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture(params=support.BACKENDS)
+def name(request: pytest.FixtureRequest) -> str:
+    """One item per backend."""
+    return request.param
+
+
+@pytest.fixture
+def f32(name: str):
+    """Each backend, in float32."""
+    return support.backend(name, "float32")
+
+
+@pytest.fixture
+def f64(name: str):
+    """Each backend, in float64."""
+    return support.backend(name, "float64")

@@ -1,0 +1,48 @@
+"""What the tests share: the backends' names, and one way to load them."""
+
+import os
+from functools import cache
+from typing import NoReturn
+
+import pytest
+
+from tetrapla import data
+from tetrapla.backends import Backend, load
+from tetrapla.spec import BackendUnavailableError
+
+BACKENDS = ("numpy", "torch", "tf", "jax")
+
+
+@cache
+def _load(name: str, dtype: str) -> Backend | str:
+    try:
+        return load(name, dtype=dtype)
+    except BackendUnavailableError as error:
+        return str(error)
+
+
+def backend(name: str, dtype: str = "float32") -> Backend:
+    """Return a backend on the CPU, the same object for every test.
+
+    A missing framework skips the test and says why; in CI, where every
+    framework is meant to be installed, it fails.
+    """
+    loaded = _load(name, dtype)
+    if isinstance(loaded, str):
+        missing(loaded)
+    return loaded
+
+
+def dataset(name: str) -> data.Dataset:
+    """Return a data set; skips or fails as `backend` does."""
+    try:
+        return data.DATASETS[name]()
+    except data.MissingExtraError as error:
+        missing(str(error))
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip for want of a package; in CI fail."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,221 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import support
+from click.testing import CliRunner
+
+import tetrapla
+from tetrapla import cli, weights
+from tetrapla.data import DATASETS
+from tetrapla.spec import OPTIMIZERS
+
+PYTHON = [sys.executable, "-m", "tetrapla"]
+
+
+def tetra(*args):
+    """Run the command in this process."""
+    return CliRunner().invoke(cli.main, [str(a) for a in args], prog_name="tetrapla")
+
+
+def rows(output):
+    """Return the epochs' rows: those that start with a number."""
+    lines = [line.split() for line in output.splitlines()]
+    return [line for line in lines if line and line[0].isdecimal()]
+
+
+def test_version():
+    result = tetra("--version")
+    assert (result.exit_code, result.stdout) == (0, f"tetrapla {tetrapla.__version__}\n")
+
+
+def test_help_names_every_command():
+    result = tetra("--help")
+    assert result.exit_code == 0
+    for name, (_, text) in cli.COMMANDS.items():
+        assert f"{name} " in result.stdout
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_of_every_command(name):
+    result = tetra(name, "-h")
+    assert result.exit_code == 0
+    assert f"Usage: tetrapla {name}" in result.stdout
+
+
+def test_help_imports_neither_numpy_nor_rich_nor_a_framework():
+    code = """
+import sys
+from tetrapla.cli import main
+main(["--help"], standalone_mode=False)
+heavy = {"numpy", "rich", "torch", "tensorflow", "jax", "sklearn", "safetensors"}
+print("imported:", sorted(heavy & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "imported: []" in run.stdout, run.stdout + run.stderr
+
+
+def test_python_m_is_the_same_command():
+    run = subprocess.run([*PYTHON, "--version"], capture_output=True, text=True)
+    assert run.stdout == tetra("--version").stdout
+
+
+# ---- info
+
+
+def test_info_names_every_backend():
+    result = tetra("info")
+    assert result.exit_code == 0
+    for name in ("python", "numpy", "torch", "tf", "jax"):
+        assert name in result.stdout
+
+
+def test_info_as_json():
+    report = json.loads(tetra("info", "--json").stdout)
+    assert report["tetrapla"] == tetrapla.__version__
+    for name in support.BACKENDS:
+        support.backend(name)  # skips where it is missing
+        assert "not usable" not in report["backends"][name]
+
+
+def test_info_says_how_to_install_what_is_missing():
+    code = """
+import sys, importlib.util
+find = importlib.util.find_spec
+import tetrapla.backends
+tetrapla.backends.find_spec = lambda name: None if name == "jax" else find(name)
+tetrapla.backends.BUILT_IN = {k: tetrapla.backends.BUILT_IN[k] for k in ("numpy", "jax")}
+from tetrapla.cli import main
+main(["info"])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "pip install 'tetrapla[jax]'" in run.stdout
+
+
+# ---- train
+
+
+@pytest.mark.parametrize("backend", support.BACKENDS)
+def test_train_on_every_backend(backend):
+    support.backend(backend)
+    result = tetra("train", "lecture", "--backend", backend, "--epochs", 3)
+    assert result.exit_code == 0, result.output
+    assert [row[0] for row in rows(result.stdout)] == ["1", "2", "3"]
+    assert f"{backend} on cpu, float32" in result.stdout
+
+
+def test_backends_print_the_same_losses():
+    printed = {}
+    for backend in support.BACKENDS:
+        support.backend(backend)
+        args = ("--backend", backend, "--dtype", "float64", "--epochs", 2)
+        printed[backend] = [
+            row[:4] for row in rows(tetra("train", "lecture", *args).stdout)
+        ]
+    assert all(p == printed["numpy"] for p in printed.values()), printed
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_train_on_every_dataset(dataset):
+    support.dataset(dataset)
+    result = tetra("train", dataset, "--epochs", 5, "--lr", 0.01)
+    assert result.exit_code == 0, result.output
+    losses = [float(row[1]) for row in rows(result.stdout)]
+    assert len(losses) == 5
+    assert losses[-1] < losses[0]
+    assert ("R^2" if dataset == "diabetes" else "accuracy") in result.stdout
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_train_with_every_optimizer(optimizer):
+    result = tetra("train", "lecture", "--optimizer", optimizer, "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert f"learning rate {OPTIMIZERS[optimizer]().lr:g}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("hidden", "widths"), [("8,4", "2-8-4-1"), ("5", "2-5-1"), ("none", "2-1")]
+)
+def test_hidden_layers(hidden, widths):
+    result = tetra("train", "lecture", "--hidden", hidden, "--epochs", 1)
+    assert f" {widths}, " in result.stdout
+
+
+def test_saved_weights_are_those_of_the_run(tmp_path):
+    path = tmp_path / "w.safetensors"
+    args = ("--epochs", 2, "--batch-size", "all", "--save", path, "--dtype", "float64")
+    result = tetra("train", "lecture", *args)
+    assert f"saved {path}" in result.stdout
+    net, w = weights.load(path)
+    lecture = DATASETS["lecture"]()
+    assert net == lecture.network()
+    b = support.backend("numpy", "float64")
+    loss = b.loss(lecture.loss, b.forward(net, w, lecture.x_test), lecture.y_test)
+    assert rows(result.stdout)[-1][2] == f"{loss:.6f}"
+
+
+# ---- misuse: one line on stderr, exit code 2, no traceback
+
+MISUSE = [
+    (["nonsense"], "No such command 'nonsense'"),
+    (["train"], "Missing argument"),
+    (["train", "mnist"], "'mnist' is not one of 'digits'"),
+    (["train", "lecture", "--backend", "theano"], "unknown backend 'theano'; there are"),
+    (["train", "lecture", "--device", "tpu"], "device must be"),
+    (["train", "lecture", "--dtype", "int8"], "'int8' is not one of"),
+    (["train", "lecture", "--epochs", "0"], "epochs must be >= 1, got 0"),
+    (["train", "lecture", "--batch-size", "0"], "batch_size must be >= 1, got 0"),
+    (["train", "lecture", "--batch-size", "half"], "'half' is not a number or 'all'"),
+    (["train", "lecture", "--lr", "nan"], "lr must be finite, got nan"),
+    (["train", "lecture", "--hidden", "a,b"], "'a,b' is not a list such as 128,64"),
+    (["train", "lecture", "--hidden", "0"], "outputs must be >= 1, got 0"),
+    (["train", "lecture", "--seed", "-1"], "seed must be in [0, 4294967296), got -1"),
+    (["train", "lecture", "--save", "no/such/folder/w"], "there is no folder"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), MISUSE, ids=lambda a: " ".join(a)[:50])
+def test_misuse(args, message):
+    result = tetra(*args)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_framework_is_one_line():
+    code = """
+import sys, tetrapla.backends
+tetrapla.backends.find_spec = lambda name: None
+from tetrapla.cli import main
+main(["train", "lecture", "--backend", "torch"])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "Error: backend 'torch' needs torch: pip install 'tetrapla[torch]'\n"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_control_c_exits_130_with_a_word():
+    args = ["train", "lecture", "--epochs", "1000000"]
+    with subprocess.Popen(
+        [*PYTHON, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as process:
+        while "100 " not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "interrupted\n")
