@@ -65,7 +65,9 @@ def gelu_erf(z: Array) -> Array:
 
 
 def gelu_tanh(z: Array) -> Array:
-    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
+    c = jnp.clip(z, -10, 10)
+    u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
     return 0.5 * z * (1 + jnp.tanh(u))
 
 

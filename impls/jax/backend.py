@@ -5,8 +5,12 @@ on recent GPUs lose bits unless asked not to; each method runs in a
 scope of its own (`scope`), outside which nothing has changed.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+)
 from functools import partial, wraps
 from typing import Any
 
@@ -51,9 +55,11 @@ def arrays(tensors: Any) -> Arrays:
     return {name: np.array(t) for name, t in tensors.items()}
 
 
-def state_of(state: optimizers.State, slots: Any, names: Any) -> Arrays:
+def state_of(
+    state: optimizers.State, slots: Any, names: Any, t: Any
+) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
-    canonical: Arrays = {"t": np.array(state["t"], np.int64)}
+    canonical: Arrays = {"t": np.array(t, np.int64)}
     for slot in slots:
         for name in names:
             s = state["slots"][name]
@@ -69,7 +75,9 @@ def native_state(
         n: {s: jnp.array(state[f"{s}/{n}"]) for s in slots}
         for n in names
     }
-    return {"t": jnp.array(state["t"], int), "slots": own}
+    # 32 bits may be all there are; by then 1 - beta^t is 1
+    t = jnp.uint32(min(int(state["t"]), 2**32 - 2))
+    return {"t": t, "slots": own}
 
 
 def devices() -> dict[str, jax.Device]:
@@ -81,6 +89,29 @@ def devices() -> dict[str, jax.Device]:
         return there
     there["gpu"] = gpus[0]
     return there | {f"gpu:{i}": gpu for i, gpu in enumerate(gpus)}
+
+
+@contextmanager
+def settings(
+    x64: bool, device: Any, matmul_precision: str | None
+) -> Iterator[None]:
+    """Set what jax depends on beside a function's arguments."""
+    with ExitStack() as stack:
+        stack.enter_context(jax.enable_x64(x64))
+        stack.enter_context(jax.default_device(device))
+        precision = jax.default_matmul_precision(matmul_precision)
+        stack.enter_context(precision)
+        yield
+
+
+def users_settings() -> Callable[[], AbstractContextManager[None]]:
+    """Return a scope of the settings as they are now."""
+    return partial(
+        settings,
+        config.jax_enable_x64,
+        config.jax_default_device,
+        config.jax_default_matmul_precision,
+    )
 
 
 def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,7 +247,7 @@ class Backend:
     ) -> Arrays:
         native = optimizers.optimizer(optimizer)
         state = native.start(self.tensors(weights))
-        return state_of(state, optimizer.slots, weights)
+        return state_of(state, optimizer.slots, weights, 0)
 
     @scoped
     def update(
@@ -230,7 +261,8 @@ class Backend:
         given = native_state(state, optimizer.slots, weights)
         theta, new = step(native, weights, gradients, given)
         theta = {name: np.array(theta[name]) for name in weights}
-        return theta, state_of(new, optimizer.slots, weights)
+        t = state["t"] + 1
+        return theta, state_of(new, optimizer.slots, weights, t)
 
     def supports(self, optimizer: spec.Optimizer) -> spec.Support:
         return spec.Support("native")
@@ -238,19 +270,18 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        model = self.build(net, loop.state.weights)
+        loop.outside = users_settings()
         loop.weights = lambda: self.weights(model)
         loop.tensor = jnp.asarray
-        loop.outside = partial(jax.enable_x64, config.jax_enable_x64)
-        settings = loop.training
-        optimizer = optimizers.optimizer(settings.optimizer)
-        slots = settings.optimizer.slots
+        model = self.build(net, loop.state.weights)
+        optimizer = optimizers.optimizer(loop.training.optimizer)
+        slots, first = loop.training.optimizer.slots, loop.state
         with self.scope():
-            state = native_state(
-                loop.state.optimizer, slots, net.shapes
-            )
+            state = native_state(first.optimizer, slots, net.shapes)
             x, y = jnp.array(data[0]), jnp.array(data[1])
             state = training.fit(
-                model, settings.loss, optimizer, state, x, y, loop
+                model, loop.training.loss, optimizer, state, x, y, loop
             )
-            return loop.result(state_of(state, slots, net.shapes))
+            steps = loop.state.step - first.step
+            t = first.optimizer["t"] + steps
+            return loop.result(state_of(state, slots, net.shapes, t))

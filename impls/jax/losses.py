@@ -39,7 +39,10 @@ def one_hot(y: Array, z: Array) -> Array:
 def softmax_cross_entropy(z: Array, y: Array) -> Array:
     z = z - lax.stop_gradient(z.max(axis=1, keepdims=True))
     log_sum = jnp.log(jnp.exp(z).sum(axis=1, keepdims=True))
-    return (one_hot(y, z) * (log_sum - z)).sum(axis=1)  # (batch,)
+    y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
+    return jnp.where(y > 0, y * (log_sum - z), 0).sum(
+        axis=1
+    )  # (batch,)
 
 
 def reduce(losses: Array, how: str) -> Array:

@@ -40,7 +40,7 @@ class Optimizer:
 
     def start(self, weights: dict[str, Array]) -> State:
         slots = {n: self.init(theta) for n, theta in weights.items()}
-        return {"t": jnp.zeros((), int), "slots": slots}
+        return {"t": jnp.uint32(0), "slots": slots}
 
     def init(self, theta: Array) -> Slots:
         first = self.hyper.slots

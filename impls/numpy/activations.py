@@ -114,13 +114,16 @@ def gelu_erf_gradient(z: Array, da: Array) -> Array:
 
 
 def gelu_tanh(z: Array) -> Array:
-    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
+    c = np.clip(z, -10, 10)
+    u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
     return 0.5 * z * (1 + np.tanh(u))
 
 
 def gelu_tanh_gradient(z: Array, da: Array) -> Array:
-    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
-    du = math.sqrt(2 / math.pi) * (1 + 0.134145 * z * z)
+    c = np.clip(z, -10, 10)
+    u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
+    du = math.sqrt(2 / math.pi) * (1 + 0.134145 * c * c)
     t = np.tanh(u)
     return da * (0.5 * (1 + t) + 0.5 * z * (1 - t * t) * du)
 

@@ -61,7 +61,9 @@ def gelu_erf(z: tf.Tensor) -> tf.Tensor:
 
 
 def gelu_tanh(z: tf.Tensor) -> tf.Tensor:
-    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
+    c = tf.clip_by_value(z, -10, 10)
+    u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
     return 0.5 * z * (1 + tf.tanh(u))
 
 

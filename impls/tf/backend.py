@@ -1,8 +1,8 @@
 """The contract for TensorFlow: NumPy in, tensors inside, NumPy out.
 
-Quirks: TensorFlow takes all memory of a GPU unless told to grow, which
-can only be set before the GPU is first used; it is set where the user
-has said nothing. On CPUs it flushes subnormals to zero.
+Quirks: a tensor belongs to the device on which it was made, so each
+method runs on its backend's; `Tensor.numpy` may share memory, so it is
+copied. On CPUs TensorFlow flushes subnormals to zero.
 """
 
 from collections.abc import Callable
@@ -36,18 +36,6 @@ def state_of(optimizer: optimizers.Optimizer) -> Arrays:
         for name, s in optimizer.slots.items():
             state[f"{slot}/{name}"] = array(s[slot])
     return state
-
-
-def with_state(
-    hyper: spec.Optimizer, weights: Any, state: Arrays
-) -> optimizers.Optimizer:
-    """Return an optimizer that goes on from `state`."""
-    optimizer = optimizers.optimizer(hyper, weights)
-    optimizer.t.assign(int(state["t"]))
-    for name, s in optimizer.slots.items():
-        for slot in s:
-            s[slot].assign(state[f"{slot}/{name}"])
-    return optimizer
 
 
 def devices() -> dict[str, str]:
@@ -96,6 +84,10 @@ class Backend:
             "TF32 on GPUs": "allowed" if tf32 else "off",
             "flushes subnormals": "yes" if float(half) == 0 else "no",
         }
+
+    @placed
+    def tensor(self, given: Array) -> tf.Tensor:
+        return tf.constant(given)
 
     def tensors(self, given: Arrays) -> dict[str, tf.Tensor]:
         return {name: tf.constant(a) for name, a in given.items()}
@@ -191,6 +183,18 @@ class Backend:
         return arrays(stages)
 
     @placed
+    def optimizer(
+        self, hyper: spec.Optimizer, weights: Any, state: Arrays
+    ) -> optimizers.Optimizer:
+        """Return an optimizer that goes on from `state`."""
+        optimizer = optimizers.optimizer(hyper, weights)
+        optimizer.t.assign(int(state["t"]))
+        for name, s in optimizer.slots.items():
+            for slot in s:
+                s[slot].assign(state[f"{slot}/{name}"])
+        return optimizer
+
+    @placed
     def init_optimizer(
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
@@ -206,25 +210,23 @@ class Backend:
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
         theta = {n: tf.Variable(w) for n, w in weights.items()}
-        native = with_state(optimizer, theta, state)
+        native = self.optimizer(optimizer, theta, state)
         native.step(self.tensors(gradients))
         return arrays(theta), state_of(native)
 
     def supports(self, optimizer: spec.Optimizer) -> spec.Support:
         return spec.Support("native")
 
-    @placed
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
         model = self.build(net, loop.state.weights)
-        optimizer = with_state(
-            loop.training.optimizer,
-            model.weights(),
-            loop.state.optimizer,
-        )
+        settings = loop.training
         loop.weights = lambda: self.weights(model)
-        loop.tensor = tf.constant
-        x, y = tf.constant(data[0]), tf.constant(data[1])
-        training.fit(model, loop.training.loss, optimizer, x, y, loop)
+        loop.tensor = self.tensor
+        optimizer = self.optimizer(
+            settings.optimizer, model.weights(), loop.state.optimizer
+        )
+        x, y = self.tensor(data[0]), self.tensor(data[1])
+        training.fit(model, settings.loss, optimizer, x, y, loop)
         return loop.result(state_of(optimizer))

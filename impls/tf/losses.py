@@ -41,9 +41,9 @@ def softmax_cross_entropy(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     log_sum = tf.math.log(
         tf.reduce_sum(tf.exp(z), axis=1, keepdims=True)
     )
-    return tf.reduce_sum(
-        one_hot(y, z) * (log_sum - z), axis=1
-    )  # (batch,)
+    y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
+    terms = tf.where(y > 0, y * (log_sum - z), tf.zeros_like(z))
+    return tf.reduce_sum(terms, axis=1)  # (batch,)
 
 
 def reduce(losses: tf.Tensor, how: str) -> tf.Tensor:

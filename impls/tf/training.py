@@ -52,8 +52,9 @@ def fit(
     step = tf.function(train_step, autograph=False)
     for epoch in loop.epochs():  # until converged
         for rows, key in loop.batches(epoch, len(x)):  # shuffled
-            batch = tf.gather(x, rows), tf.gather(y, rows)
-            value = step(model, loss, optimizer, *batch, key)
+            with tf.device(x.device):  # where the data are
+                batch = tf.gather(x, rows), tf.gather(y, rows)
+                value = step(model, loss, optimizer, *batch, key)
             loop.end_step(value, len(rows))
 
 

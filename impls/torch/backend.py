@@ -2,8 +2,17 @@
 
 Quirks: `Tensor.numpy` and `from_numpy` share memory, so both ways copy.
 Random words are int64 here (random.py), so a uint32 key becomes one.
+The user may be inside no_grad, inference_mode or autocast: each method
+runs in a scope of its own (`scope`), outside which nothing changes.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+)
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -48,6 +57,44 @@ def devices() -> dict[str, torch.device]:
     return there | {f"gpu:{i}": torch.device("cuda", i) for i in gpus}
 
 
+@contextmanager
+def modes(
+    inference: bool, grad: bool, autocast: dict[str, bool]
+) -> Iterator[None]:
+    """Set what a torch function depends on beside its arguments."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(inference))
+        stack.enter_context(torch.set_grad_enabled(grad))
+        for kind, on in autocast.items():
+            stack.enter_context(torch.autocast(kind, enabled=on))
+        yield
+
+
+def users_modes() -> Callable[[], AbstractContextManager[None]]:
+    """Return a scope of the modes as they are now."""
+    kinds = ("cpu", "cuda")
+    return partial(
+        modes,
+        torch.is_inference_mode_enabled(),
+        torch.is_grad_enabled(),
+        {kind: torch.is_autocast_enabled(kind) for kind in kinds},
+    )
+
+
+OURS = partial(modes, False, True, {"cpu": False, "cuda": False})
+
+
+def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a method with gradients on and nothing lowered."""
+
+    @wraps(method)
+    def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
+        with OURS():
+            return method(self, *args, **kwargs)
+
+    return call
+
+
 class Backend:
     """PyTorch, on one device."""
 
@@ -82,11 +129,13 @@ class Backend:
     def key(self, key: Key | None) -> Tensor | None:
         return None if key is None else self.tensor(key)
 
+    @scoped
     def build(
         self, net: spec.Sequential, weights: Arrays
     ) -> Sequential:
         return sequential(net, self.tensors(weights))
 
+    @scoped
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
@@ -95,11 +144,13 @@ class Backend:
             )
         return arrays(model.weights())
 
+    @scoped
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
         return array(activations.activation(activation, self.tensor(z)))
 
+    @scoped
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
@@ -108,6 +159,7 @@ class Backend:
         )
         return array(dz)
 
+    @scoped
     def forward(
         self,
         net: spec.Sequential,
@@ -120,10 +172,12 @@ class Backend:
         with torch.no_grad():
             return array(model(self.tensor(x), self.key(key)))
 
+    @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
         value = losses.loss(loss, self.tensor(outputs), self.tensor(y))
         return array(value)[()]  # a scalar where it has no axes
 
+    @scoped
     def loss_and_gradients(
         self,
         net: spec.Sequential,
@@ -145,6 +199,7 @@ class Backend:
             array(value)[()], arrays(dw), array(dx)
         )
 
+    @scoped
     def trace(
         self,
         net: spec.Sequential,
@@ -179,12 +234,14 @@ class Backend:
                 optimizer.state[theta][slot] = value
         return optimizer
 
+    @scoped
     def init_optimizer(
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
         theta = self.tensors(weights)
         return state_of(optimizers.optimizer(optimizer, theta), weights)
 
+    @scoped
     def update(
         self,
         optimizer: spec.Optimizer,
@@ -205,19 +262,22 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        model = self.build(net, loop.state.weights)
-        optimizer = self.optimizer(
-            loop.training.optimizer,
-            model.weights(),
-            loop.state.optimizer,
-        )
+        loop.outside = users_modes()
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
-        x, y = self.tensor(data[0]), self.tensor(data[1])
-        training.fit(model, loop.training.loss, optimizer, x, y, loop)
-        return loop.result(state_of(optimizer, net.shapes))
+        settings = loop.training
+        with OURS():
+            model = self.build(net, loop.state.weights)
+            optimizer = self.optimizer(
+                settings.optimizer,
+                model.weights(),
+                loop.state.optimizer,
+            )
+            x, y = self.tensor(data[0]), self.tensor(data[1])
+            training.fit(model, settings.loss, optimizer, x, y, loop)
+            return loop.result(state_of(optimizer, net.shapes))
 
 
 def flushes_subnormals() -> str:
-    smallest = torch.tensor(2.0**-149, dtype=torch.float32)
+    smallest = torch.tensor(2.0**-149, device="cpu")
     return "no" if (smallest * 1).item() > 0 else "yes"

@@ -117,12 +117,12 @@ def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
     <tetrapla backend 'numpy' on cpu, float64>
     """
     entries = _entry_points()
-    if name not in BUILT_IN and name not in entries:
+    if not isinstance(name, str) or (name not in BUILT_IN and name not in entries):
         known = ", ".join([*BUILT_IN, *entries])
         raise InvalidInputError(f"unknown backend {name!r}; there are {known}")
     if not isinstance(device, str) or not re.fullmatch(r"cpu|gpu(:\d+)?", device):
         raise InvalidInputError(f"device must be 'cpu', 'gpu' or 'gpu:N', got {device!r}")
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         expected = " or ".join(repr(d) for d in DTYPES)
         raise InvalidInputError(f"dtype must be {expected}, got {dtype!r}")
     make = entries[name].load() if name in entries else _built_in(name)
@@ -173,6 +173,7 @@ class Backend:
     def activation(self, activation: Activation | str, z: Array) -> Array:
         """Return g(z), of the shape of z.
 
+        >>> import numpy as np
         >>> load("numpy").activation("relu", np.array([-1.0, 2.0]))
         array([0., 2.], dtype=float32)
         """
@@ -313,6 +314,8 @@ class Backend:
         """
         check.network(net)
         check.training(training)
+        check.callback("on_step", on_step)
+        check.callback("on_epoch", on_epoch)
         w = check.weights(net, weights, self.dtype)
         x, y = check.data("x", "y", net, training.loss, data, self.dtype)
         if validation is not None:

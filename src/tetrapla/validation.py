@@ -24,14 +24,14 @@ from tetrapla.spec.training import Training, TrainingState
 def _array(name: str, value: object) -> Array:
     try:
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # what __array__ raises
         raise InvalidInputError(f"{name} must be a NumPy array: {error}") from None
 
 
 def floats(name: str, value: object, dtype: str) -> Array:
     """Return an array of the dtype, rounded once; integers are refused."""
     array = _array(name, value)
-    if array.dtype not in (np.float16, np.float32, np.float64):
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise InvalidInputError(
             f"{name} must be floating point (float64, float32 or float16), "
             f"got {array.dtype}"
@@ -242,5 +242,14 @@ def resume(
             f"{list(history)}: validation must be given in both or in neither"
         )
     w = weights(net, given.weights, dtype)
+    best = None if given.best is None else weights(net, given.best, dtype)
     state = optimizer_state(settings.optimizer, given.optimizer, w, dtype)
-    return replace(given, weights=w, optimizer=state)
+    return replace(given, weights=w, best=best, optimizer=state)
+
+
+def callback(name: str, given: object) -> None:
+    """Check that `given` is None or can be called."""
+    if given is not None and not callable(given):
+        raise InvalidInputError(
+            f"{name} must be None or a function of one argument, got {type_name(given)}"
+        )

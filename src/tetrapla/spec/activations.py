@@ -196,7 +196,7 @@ def activation(given: Activation | str) -> Activation:
     """
     if isinstance(given, Activation) and type(given) in ACTIVATIONS.values():
         return given
-    if given == "gelu":
+    if isinstance(given, str) and given == "gelu":
         raise InvalidInputError(
             "activation 'gelu' is two functions: write 'gelu_erf' (PyTorch's and "
             "Keras's default) or 'gelu_tanh' (JAX's default)"

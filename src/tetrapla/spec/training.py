@@ -19,6 +19,7 @@ all of them and is not arithmetic on tensors is defined here, once:
   there is no validation data.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -191,6 +192,11 @@ class EpochReport:
     weights: Callable[[], Arrays]
 
 
+def copies(arrays: Arrays) -> Arrays:
+    """Return the arrays, sharing no memory with those given."""
+    return {name: array.copy() for name, array in arrays.items()}
+
+
 @dataclass
 class Loop:
     """The bookkeeping of one run; the tensors are the implementation's.
@@ -252,11 +258,17 @@ class Loop:
 
     def result(self, optimizer: Arrays) -> TrainingRun:
         """Return the run, with the optimizer's state as it is now."""
-        last = self.weights()
-        state = replace(self.state, weights=last, optimizer=optimizer)
-        weights = last if state.best is None else state.best
-        history = {name: list(values) for name, values in state.history.items()}
-        return TrainingRun(history, dict(weights), state)
+        history = {name: list(values) for name, values in self.state.history.items()}
+        best = None if self.state.best is None else copies(self.state.best)
+        state = replace(
+            self.state,
+            weights=self.weights(),
+            optimizer=optimizer,
+            history=history,
+            best=best,
+        )
+        weights = copies(state.weights if best is None else best)
+        return TrainingRun(copy.deepcopy(history), weights, state)
 
     def _end_epoch(self) -> None:
         total = sum(

@@ -1,0 +1,161 @@
+"""What is checked: each kind of case as data, with its rule of comparison.
+
+A case holds specification objects and says where its numbers come from
+(samples.py); it computes nothing. reference.py says what must come out,
+observation.py asks a backend.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from tetrapla.parity import samples
+from tetrapla.parity.tolerances import DIFFERENCES, ROUNDING, TRAINING, Rule
+from tetrapla.spec import threefry
+from tetrapla.spec.activations import Activation
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.layers import Sequential
+from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.training import Training
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Base of the cases: a name, and the row of the table it belongs to."""
+
+    id: str
+    component: str
+    rule: ClassVar[Rule] = ROUNDING
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+
+
+@dataclass(frozen=True)
+class ActivationCase(Case):
+    """g(z), and its vector-Jacobian product unless `forward_only`."""
+
+    activation: Activation
+    z: Array = field(compare=False, repr=False)
+    forward_only: bool = False
+
+    @cached_property
+    def upstream(self) -> Array:
+        """The gradient from above."""
+        return samples.upstream(f"{self.id} upstream", self.z.shape)
+
+
+@dataclass(frozen=True)
+class LossCase(Case):
+    """A loss of given outputs, and its gradient unless it is not reduced."""
+
+    loss: Loss
+    outputs: Array = field(compare=False, repr=False)
+    y: Array = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class NetworkCase(Case):
+    """A network forward and backward, every stage.
+
+    `source` is a data set, or "normal" for random inputs and labels.
+    """
+
+    net: Sequential
+    loss: Loss
+    source: str = "normal"
+    batch: int = 16
+    dropout_seed: int | None = None
+
+    @cached_property
+    def key(self) -> threefry.Key | None:
+        """The key of the dropout masks."""
+        return None if self.dropout_seed is None else threefry.key(self.dropout_seed)
+
+    @cached_property
+    def weights(self) -> Arrays:
+        """The network's initial weights."""
+        return {
+            name: samples.float32_valued(w) for name, w in self.net.init(seed=1).items()
+        }
+
+    @cached_property
+    def data(self) -> Data:
+        """The batch: (x, y)."""
+        if self.source != "normal":
+            return samples.real(self.source, self.batch)
+        x = samples.normal(self.id, (self.batch, self.net.inputs))
+        return x, labels(self.id, self.loss, self.batch, self.net.outputs)
+
+
+@dataclass(frozen=True)
+class DifferenceCase(NetworkCase):
+    """A network's gradients against centred differences of its own loss."""
+
+    rule: ClassVar[Rule] = DIFFERENCES
+    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
+
+
+@dataclass(frozen=True)
+class OptimizerCase(Case):
+    """The state before the first step, then weights and state after each.
+
+    The learning rate may halve on the way.
+    """
+
+    optimizer: Optimizer
+    steps: int = 5
+    halve_after: int | None = None
+
+    @cached_property
+    def weights(self) -> Arrays:
+        """The weights before the first step."""
+        return samples.optimizer_weights(self.component)
+
+    def at(self, step: int) -> Optimizer:
+        """Return the optimizer as it is in a step, counted from 1."""
+        if self.halve_after is None or step <= self.halve_after:
+            return self.optimizer
+        return replace(self.optimizer, lr=self.optimizer.lr / 2)  # type: ignore[type-var]
+
+    def gradients(self, step: int) -> Arrays:
+        """Return the gradients of a step."""
+        return samples.optimizer_gradients(self.component, step)
+
+
+@dataclass(frozen=True)
+class TrainingCase(Case):
+    """A whole run: the history and the last weights."""
+
+    net: Sequential
+    training: Training
+    source: str
+    rows: int
+    validation: int = 0
+    rule: ClassVar[Rule] = TRAINING
+
+    @cached_property
+    def weights(self) -> Arrays:
+        """The network's initial weights."""
+        return {
+            name: samples.float32_valued(w) for name, w in self.net.init(seed=1).items()
+        }
+
+    @cached_property
+    def data(self) -> tuple[Data, Data | None]:
+        """The training data, and the rows after them for validation."""
+        n = self.rows
+        x, y = samples.real(self.source, n + self.validation)
+        return (x[:n], y[:n]), (x[n:], y[n:]) if self.validation else None
+
+
+def labels(name: str, loss: Loss, batch: int, width: int) -> Array:
+    """Return labels that suit the loss."""
+    if isinstance(loss, SoftmaxCrossEntropy):
+        return samples.classes(name, batch, width)
+    if isinstance(loss, BinaryCrossEntropy):
+        return samples.fractions(name, (batch, width))
+    return np.asarray(samples.normal(f"{name} labels", (batch, width)))

@@ -1,0 +1,127 @@
+"""The numbers that cases are made of: deterministic, and chosen to tell.
+
+Every number is one of float32's: both dtypes and the reference are given
+the same inputs, so that a float64 run judges what is computed and a float32
+run how stably.
+"""
+
+from functools import cache
+from zlib import crc32
+
+import numpy as np
+
+from tetrapla.data import DATASETS
+from tetrapla.spec.contract import Array, Data
+
+# Where activations and logits go wrong: both zeros and the kink there;
+# where 1 + exp(z), tanh and erf stop changing in each dtype (9, 17, 20, 37);
+# where exp overflows or underflows in float32 (88, 104) and float64 (710,
+# 745); what only stable forms survive (1e4); values whose square vanishes,
+# but none below float32's normal numbers, which are 0 to TensorFlow and JAX.
+MAGNITUDES = (2e-38, 1e-30, 1e-8, 1e-4, 1e-3, 0.5, 1, 2, 3, 5, 9, 17, 20, 37, 88, 104)
+SPECIALS = (0.0, -0.0, *(s * m for m in (*MAGNITUDES, 710, 745, 1e4) for s in (1, -1)))
+
+
+def generator(name: str) -> np.random.Generator:
+    """Return the generator that belongs to a case's name."""
+    return np.random.default_rng(crc32(name.encode()))
+
+
+def float32_valued(x: Array) -> Array:
+    """Return x rounded to float32, as float64; read-only.
+
+    Backends share it: one that writes to what it is given fails itself, not
+    the next.
+    """
+    rounded = x.astype(np.float32).astype(np.float64)
+    rounded.setflags(write=False)
+    return rounded
+
+
+def normal(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
+    """Return normal draws of a case."""
+    return float32_valued(scale * generator(name).standard_normal(shape))
+
+
+def pre_activations(name: str) -> Array:
+    """Return the specials, then normal draws: (rows, 8)."""
+    draws = 3 * generator(name).standard_normal(12 * 8 - len(SPECIALS))
+    return float32_valued(np.concatenate([SPECIALS, draws]).reshape(-1, 8))
+
+
+def upstream(name: str, shape: tuple[int, ...]) -> Array:
+    """Return gradients from above: of order 1, and some 0, 1e-6 and 1e-30."""
+    rng = generator(name)
+    scales = rng.choice([1.0, 1.0, 1.0, 1e-6, 1e-30, 0.0], shape)
+    return float32_valued(scales * rng.standard_normal(shape))
+
+
+def logits(name: str, shape: tuple[int, ...]) -> Array:
+    """Return logits, of which some are 0, -0, +-20 and +-1e4."""
+    z = 2 * generator(name).standard_normal(shape)
+    places = generator(f"{name} places").permutation(z.size)[: z.size // 2]
+    z.flat[places] = np.resize([0.0, 1e4, -1e4, 20.0, -20.0, -0.0, 1e-6], len(places))
+    return float32_valued(z)
+
+
+def probabilities(name: str, shape: tuple[int, ...]) -> Array:
+    """Return numbers within (0, 1), some of them near the ends."""
+    p = generator(name).uniform(0.05, 0.95, shape)
+    places = generator(f"{name} places").permutation(p.size)[: p.size // 3]
+    p.flat[places] = np.resize([1e-6, 1 - 1e-6, 1e-30, 0.5], len(places))
+    return float32_valued(p)
+
+
+def classes(name: str, batch: int, count: int) -> Array:
+    """Return integer labels, (batch,)."""
+    return generator(f"{name} labels").integers(0, count, batch)
+
+
+def one_hot(name: str, batch: int, count: int) -> Array:
+    """Return the same labels as one-hot rows."""
+    return np.eye(count)[classes(name, batch, count)]
+
+
+def distributions(name: str, batch: int, count: int) -> Array:
+    """Return rows of probabilities that add up to 1 within float32."""
+    return float32_valued(generator(f"{name} labels").dirichlet(np.ones(count), batch))
+
+
+def fractions(name: str, shape: tuple[int, ...]) -> Array:
+    """Return labels in [0, 1], of which most are 0 or 1."""
+    y = generator(f"{name} labels").choice([0.0, 1.0, 0.0, 1.0, 0.25], shape)
+    return float32_valued(y)
+
+
+def optimizer_weights(name: str) -> dict[str, Array]:
+    """Return weights; those at 0 and 1e-3 show a step's last digits."""
+    scale = np.array([[1.0], [0.0], [1e-3]])
+    w = scale * normal(name, (3, 8))
+    return {"0.weight": float32_valued(w), "0.bias": normal(f"{name} bias", (8,))}
+
+
+def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
+    """Return the gradients of a step: eight kinds, a column each.
+
+    Of order 1; near epsilon (1e-6, 1e-8); whose square vanishes in float32
+    (1e-30); 0; constant, whose variance is 0 in the end; a large one that
+    fades, which AMSGrad remembers; of changing sign.
+    """
+    draws = generator(f"{name} step {step}").standard_normal((4, 8))
+    draws[:, 1] *= 1e-6
+    draws[:, 2] *= 1e-8
+    draws[:, 3] *= 1e-30
+    draws[:, 4] = 0
+    draws[:, 5] = 1
+    draws[:, 6] *= 100.0 * 0.1**step
+    draws[:, 7] = np.abs(draws[:, 7]) * (-1) ** step
+    g = float32_valued(draws)
+    return {"0.weight": g[:3], "0.bias": g[3]}
+
+
+@cache
+def real(source: str, n: int) -> Data:
+    """Return the first n training rows of a data set."""
+    data = DATASETS[source]()
+    y = data.y_train[:n]
+    return float32_valued(data.x_train[:n]), y if y.ndim == 1 else float32_valued(y)

@@ -1,0 +1,116 @@
+"""The list of all cases: every component in every convention.
+
+The lists are written from the specification's own tables, so that a new
+activation or optimizer without a case is an error here, not a gap.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tetrapla.parity import samples
+from tetrapla.parity.cases import ActivationCase, Case, LossCase
+from tetrapla.parity.suite_networks import (
+    ACTIVATION_VARIANTS,
+    differences,
+    layers,
+    networks,
+    trainings,
+)
+from tetrapla.parity.suite_optimizers import optimizer_cases
+from tetrapla.spec.activations import Softmax
+from tetrapla.spec.losses import (
+    OVER_OUTPUTS,
+    REDUCTIONS,
+    BinaryCrossEntropy,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """Return all cases, in the order of the report."""
+    return (
+        *_activations(),
+        *_losses(),
+        *layers(),
+        *optimizer_cases(),
+        *networks(),
+        *differences(),
+        *trainings(),
+    )
+
+
+def _activations() -> Iterator[Case]:
+    for label, g in ACTIVATION_VARIANTS.items():
+        name, row = f"activation/{label}", f"activation/{g.name}"
+        yield ActivationCase(name, row, g, samples.pre_activations(name))
+        nan = np.array([[np.nan, 1.0, -1.0]])
+        yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
+    for label, shape in {"width-1": (3, 1), "rank-1": (5,), "rank-3": (2, 3, 4)}.items():
+        name, g = f"activation/softmax-{label}", Softmax()
+        yield ActivationCase(name, "activation/softmax", g, samples.logits(name, shape))
+
+
+def _losses() -> Iterator[Case]:
+    for reduction, over in product(REDUCTIONS, OVER_OUTPUTS):
+        yield from _elementwise(reduction, over, (5, 3))
+    for reduction in REDUCTIONS:
+        yield from _softmax_cross_entropy(reduction, (5, 3))
+    # A batch as large as the outputs, and single examples and outputs.
+    for shape in ((3, 3), (1, 3), (4, 1), (1, 1)):
+        yield from _elementwise("mean", "sum", shape)
+        yield from _softmax_cross_entropy("mean", shape)
+    yield from _certain()
+
+
+def _elementwise(reduction: str, over: str, shape: tuple[int, ...]) -> Iterator[Case]:
+    how: dict[str, Any] = {"reduction": reduction, "outputs": over}
+    label = f"{reduction}-of-{over}-{shape[0]}x{shape[1]}"
+    yield _mse(MeanSquaredError(**how), label, shape)
+    yield _bce(BinaryCrossEntropy(**how), "logits", label, shape)
+    yield _bce(BinaryCrossEntropy(from_logits=False, **how), "probabilities", label, shape)
+
+
+def _softmax_cross_entropy(reduction: str, shape: tuple[int, int]) -> Iterator[Case]:
+    for form in ("classes", "one_hot", "distributions"):
+        name = f"loss/softmax-cross-entropy-{form}-{reduction}-{shape[0]}x{shape[1]}"
+        row = "loss/softmax cross-entropy"
+        y = getattr(samples, form)(name, *shape)
+        loss = SoftmaxCrossEntropy(reduction=reduction)
+        yield LossCase(name, row, loss, samples.logits(name, shape), y)
+
+
+def _mse(loss: Loss, label: str, shape: tuple[int, ...]) -> Case:
+    name, row = f"loss/mse-{label}", "loss/mse"
+    p = samples.normal(name, shape)
+    y = samples.normal(f"{name} labels", shape).copy()
+    y.flat[0] = p.flat[0]  # a difference of exactly 0
+    return LossCase(name, row, loss, p, y)
+
+
+def _bce(loss: Loss, form: str, label: str, shape: tuple[int, ...]) -> Case:
+    name = f"loss/bce-{form}-{label}"
+    row = f"loss/bce on {form}"
+    return LossCase(
+        name, row, loss, getattr(samples, form)(name, shape), samples.fractions(name, shape)
+    )
+
+
+def _certain() -> Iterator[Case]:
+    """Probabilities of exactly 0 and 1, and the labels they agree with or not."""
+    row = "loss/bce on probabilities"
+    for label, p, y in (
+        ("right", [[0.0, 1.0]], [[0.0, 1.0]]),
+        ("wrong-0", [[0.0, 0.5]], [[1.0, 1.0]]),
+        ("wrong-1", [[0.5, 1.0]], [[0.0, 0.0]]),
+        ("unsure", [[0.0, 1.0]], [[0.25, 0.25]]),
+    ):
+        name = f"loss/bce-certain-{label}"
+        loss = BinaryCrossEntropy(from_logits=False)
+        yield LossCase(name, row, loss, np.array(p), np.array(y))

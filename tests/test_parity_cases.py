@@ -1,0 +1,43 @@
+"""One item per backend x component x case x dtype."""
+
+import pytest
+import support
+
+from tetrapla.data import MissingExtraError
+from tetrapla.parity.cases import Case
+from tetrapla.parity.comparison import require
+from tetrapla.parity.engine import comparisons
+from tetrapla.parity.suite import cases
+from tetrapla.spec import ACTIVATIONS, LOSSES, OPTIMIZERS
+
+# The backends of a case are neighbours: they share one reference.
+ITEMS = [
+    pytest.param(case, dtype, name, id=f"{case.id}-{dtype}-{name}")
+    for case in cases()
+    for dtype in case.dtypes
+    for name in support.BACKENDS
+]
+
+
+@pytest.mark.parametrize(("case", "dtype", "name"), ITEMS)
+def test_agrees_with_the_specification(case: Case, dtype: str, name: str):
+    backend = support.backend(name, dtype)
+    try:
+        found = comparisons(case, backend)
+    except MissingExtraError as error:
+        support.missing(str(error))
+    assert found
+    require(found)
+
+
+def test_ids_are_unique():
+    ids = [case.id for case in cases()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_component_of_the_specification_has_cases():
+    rows = {case.component for case in cases()}
+    assert {f"activation/{name}" for name in ACTIVATIONS} <= rows
+    assert {f"optimizer/{name}" for name in OPTIMIZERS} <= rows
+    used = {type(case.loss) for case in cases() if hasattr(case, "loss")}
+    assert set(LOSSES.values()) <= used

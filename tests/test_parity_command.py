@@ -1,0 +1,113 @@
+"""`tetrapla parity`: what it prints, writes and exits with."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tetrapla.parity import command, engine
+from tetrapla.parity.command import parity
+from tetrapla.parity.report import short
+from tetrapla.spec import BackendUnavailableError
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(parity, [*arguments], catch_exceptions=False)
+
+
+def test_one_component_agrees(tmp_path):
+    path = tmp_path / "parity.json"
+    result = invoke("--backends", "numpy", "--filter", "relu", "--json", str(path))
+    assert result.exit_code == 0
+    assert "activation/leaky_relu" in result.stdout
+    assert "1 backend, float32 and float64: all agree" in result.stdout
+    report = json.loads(path.read_text())
+    assert report["count"]["differs"] == report["count"]["error"] == 0
+    assert report["count"]["agrees"] == len(report["verdicts"])
+    assert list(report["backends"]) == ["numpy"]
+    assert [p.name for p in tmp_path.iterdir()] == ["parity.json"]
+
+
+def test_a_failure_exits_with_1_and_says_where(monkeypatch, tmp_path):
+    observe = engine.observe
+
+    def wrong(case, backend):
+        return {name: a + 1 for name, a in observe(case, backend).items()}
+
+    monkeypatch.setattr(engine, "observe", wrong)
+    path = tmp_path / "parity.json"
+    choice = ("--backends", "numpy", "--dtype", "float64", "--filter", "activation/tanh")
+    result = invoke(*choice, "--json", str(path))
+    assert result.exit_code == 1
+    assert "✗ numpy float64 activation/tanh: a[0, 0]: got 1, expected 0" in result.stdout
+    assert "runs disagree: numpy (activation/tanh)" in result.stdout
+    report = json.loads(path.read_text())
+    assert report["verdicts"][0]["differing"][0]["tensor"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backends", "nunpy"], "unknown backend 'nunpy'; there are numpy, torch"),
+        (["--backends", "numpy,"], "--backends has an empty name in 'numpy,'"),
+        (["--dtype", "float16"], "unknown dtype 'float16'; there are float32, float64"),
+        (["--filter", "no such"], "no case has 'no such' in its name"),
+        (
+            ["--filter", "differences", "--dtype", "float32"],
+            "no case with 'differences' in its name runs in float32",
+        ),
+        (["--json", "/no/such/folder/a.json"], "there is no folder '/no/such/folder'"),
+    ],
+)
+def test_misuse_exits_with_2_and_one_line(arguments, message):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def _without_torch(monkeypatch):
+    load = command.load
+
+    def partial(name, **kwargs):
+        if name != "numpy":
+            raise BackendUnavailableError(f"pip install 'tetrapla[{name}]'")
+        return load(name, **kwargs)
+
+    monkeypatch.setattr(command, "load", partial)
+
+
+def test_a_missing_backend_is_named(monkeypatch):
+    _without_torch(monkeypatch)
+    result = invoke("--filter", "activation/tanh")
+    assert result.exit_code == 0
+    assert "torch not run: pip install 'tetrapla[torch]'" in result.stdout
+
+
+def test_a_missing_backend_that_was_asked_for_is_misuse(monkeypatch):
+    _without_torch(monkeypatch)
+    result = invoke("--filter", "activation/tanh", "--backends", "numpy,torch")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: pip install 'tetrapla[torch]'\n"
+
+
+def test_list_prints_names_and_loads_nothing(monkeypatch):
+    monkeypatch.setattr(command, "load", None)
+    result = invoke("--list", "--filter", "optimizer/adamw")
+    assert result.exit_code == 0
+    assert "optimizer/adamw" in result.stdout.splitlines()
+    assert all("optimizer/adamw" in line for line in result.stdout.splitlines())
+
+
+def test_short_numbers():
+    assert [short(x) for x in (0, 0.126, 99.5, 123, 9.9e3, 1.5e4, 3e15, float("inf"))] == [
+        "0.00",
+        "0.13",
+        "99.50",
+        "123",
+        "9900",
+        "1.5e4",
+        "3.0e15",
+        "inf",
+    ]
