@@ -1,5 +1,7 @@
 """All together: shuffle, batches, forward, loss, gradient, update."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from tetrapla.spec import Loop, Loss
@@ -48,13 +50,13 @@ def fit(
     y: tf.Tensor,
     loop: Loop,
 ) -> None:
-    # one graph for whole batches, one for a smaller last one
-    step = tf.function(train_step, autograph=False)
+    step = partial(train_step, model, loss, optimizer)
+    step = tf.function(step, autograph=False)  # per batch size
     for epoch in loop.epochs():  # until converged
         for rows, key in loop.batches(epoch, len(x)):  # shuffled
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
-                value = step(model, loss, optimizer, *batch, key)
+                value = step(*batch, key)
             loop.end_step(value, len(rows))
 
 
