@@ -49,7 +49,7 @@ imports: install
 	PYTHONPATH=$(WHEEL) $(BIN)/lint-imports --no-cache
 
 tests: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: install
 	$(BIN)/python benchmarks/import_time.py
