@@ -28,7 +28,6 @@ from tetrapla.spec.losses import (
 Floats = NDArray[np.float64]
 
 SEED: Final = 0
-SPLIT: Final = 3  # this use's stream; threefry has 0 to 2
 
 
 class MissingExtraError(ImportError):
@@ -203,7 +202,7 @@ def _raw(loader: str, **options: Any) -> Any:
 
 def _split(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of the training and of the test set."""
-    order = threefry.permutation(threefry.fold_in(threefry.key(SEED), SPLIT), n)
+    order = threefry.permutation(threefry.fold_in(threefry.key(SEED), threefry.SPLIT), n)
     return order[n // 5 :], order[: n // 5]
 
 

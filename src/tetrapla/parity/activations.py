@@ -31,7 +31,7 @@ def activation(g: spec.Activation, z: Quantity) -> Quantity:
             return z * cumulative(z)
         case spec.GELUTanh():
             return 0.5 * z * one_plus_tanh(cubic(z))
-    raise NotImplementedError(f"the reference has no {g!r}")
+    raise TypeError(f"the reference has no {g!r}")
 
 
 def gradient(g: spec.Activation, z: Quantity, da: Quantity) -> Quantity:
@@ -76,7 +76,7 @@ def derivative(g: spec.Activation, z: Quantity) -> Quantity:
             t = u.apply("tanh")
             du = (2 / pi(z)).apply("sqrt") * (1 + 3 * lift(z.ar, 0.044715) * z * z)
             return 0.5 * one_plus_tanh(u) + 0.5 * z * (1 - t * t) * du
-    raise NotImplementedError(f"the reference has no {g!r}")
+    raise TypeError(f"the reference has no {g!r}")
 
 
 def sigmoid(z: Quantity) -> Quantity:

@@ -42,7 +42,7 @@ def _examples(spec: Loss, p: Quantity, y: Array) -> Quantity:
         case SoftmaxCrossEntropy():
             return (_rows(p, y) * (log_sum_exp(p) - p)).sum(1)
         case _:
-            raise NotImplementedError(f"the reference has no {spec!r}")
+            raise TypeError(f"the reference has no {spec!r}")
     return elements.mean(1) if spec.outputs == "mean" else elements.sum(1)
 
 
@@ -61,7 +61,7 @@ def _slopes(spec: Loss, p: Quantity, y: Array) -> Quantity:
         case SoftmaxCrossEntropy():
             rows = _rows(p, y)  # that add up to 1 within their own rounding
             return rows.sum(1, keepdims=True) * softmax(p) - rows
-    raise NotImplementedError(f"the reference has no {spec!r}")
+    raise TypeError(f"the reference has no {spec!r}")
 
 
 def _from_logits(z: Quantity, y: Quantity) -> Quantity:

@@ -24,7 +24,7 @@ from tetrapla.spec.layers import Dense, Sequential
 @singledispatch
 def observe(case: Case, backend: Backend) -> Arrays:
     """Return every tensor of the case, by the names of reference.py."""
-    raise NotImplementedError(f"nobody asks a backend for {type(case).__name__}")
+    raise TypeError(f"nobody asks a backend for {type(case).__name__}")
 
 
 @observe.register

@@ -45,7 +45,7 @@ def update(
         case Adam():
             step, slots = _adam(spec, g, slots, t)
         case _:
-            raise NotImplementedError(f"the reference has no {spec!r}")
+            raise TypeError(f"the reference has no {spec!r}")
     return theta - step, slots
 
 

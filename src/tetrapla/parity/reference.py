@@ -34,7 +34,7 @@ def expect(case: Case, ar: Arithmetic) -> Expected:
 
 @singledispatch
 def _expect(case: Case, ar: Arithmetic) -> Expected:
-    raise NotImplementedError(f"the reference has no {type(case).__name__}")
+    raise TypeError(f"the reference has no {type(case).__name__}")
 
 
 @_expect.register

@@ -27,6 +27,7 @@ Key = NDArray[np.uint32]
 INIT: Final = 0  # the stream of initial weights
 SHUFFLE: Final = 1  # the stream of the order of the samples
 DROPOUT: Final = 2  # the stream of dropout masks
+SPLIT: Final = 3  # the stream of a data set's split into training and test
 
 ROTATIONS: Final = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY: Final = 0x1BD11BDA  # Skein's constant: no key word schedule is all zero
