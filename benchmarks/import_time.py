@@ -36,7 +36,8 @@ def main() -> None:
     median = {name: statistics.median(values) for name, values in times.items()}
     empty = median["nothing"]
     numpy = median["import numpy"] - empty
-    print(f"Python {sys.version.split()[0]}, {ROUNDS} rounds, empty interpreter {empty:.3f} s")
+    version = sys.version.split()[0]
+    print(f"Python {version}, {ROUNDS} rounds, empty interpreter {empty:.3f} s")
     for name in list(STATEMENTS)[1:]:
         cost = median[name] - empty
         print(f"{name:42} {cost * 1e3:7.1f} ms  {cost / numpy:5.2f} x import numpy")

@@ -40,7 +40,8 @@ def run(site: Path, *command: str) -> subprocess.CompletedProcess[str]:
     if command[0] == "-c":
         command = ("-c", code + command[1])
     else:
-        main = f"sys.argv = {['tetrapla', *command]!r}\nfrom tetrapla.cli import main; main()"
+        argv = ["tetrapla", *command]
+        main = f"sys.argv = {argv!r}\nfrom tetrapla.cli import main; main()"
         command = ("-c", code + main)
     return subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=False

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tetrapla.files import write_atomically
 from tetrapla.parity.comparison import Comparison, str_of
 from tetrapla.parity.engine import AGREES, DIFFERS, ERROR, NOT_RUN, Verdict
 
@@ -162,14 +162,6 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the JSON whole or not at all: a reader never sees half a file."""
+    """Write the JSON, whole or not at all."""
     text = json.dumps(document(report), indent=1, allow_nan=False) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(path, text.encode())
