@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import support
@@ -52,6 +53,7 @@ def test_help_of_every_command(name):
 def test_help_imports_neither_numpy_nor_rich_nor_a_framework():
     code = """
 import sys
+from functools import partial
 from tetrapla.cli import main
 main(["--help"], standalone_mode=False)
 heavy = {"numpy", "rich", "torch", "tensorflow", "jax", "sklearn", "safetensors"}
@@ -213,6 +215,8 @@ def test_control_c_exits_130_with_a_word():
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        # A shell without job control starts what is in its background deaf to it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while "100 " not in process.stdout.readline():
             assert process.poll() is None
