@@ -202,13 +202,13 @@ ROWS = [
         "state-float-t",
         "update",
         {"state": STATE | {"t": 1.5}},
-        "state['t'] must be an integer >= 0, got 1.5",
+        "state['t'] must be an integer in [0, 2^63 - 1), got 1.5",
     ),
     (
         "state-negative-t",
         "update",
         {"state": STATE | {"t": -1}},
-        "state['t'] must be an integer >= 0, got -1",
+        "state['t'] must be an integer in [0, 2^63 - 1), got -1",
     ),
     (
         "state-incomplete",

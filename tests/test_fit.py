@@ -28,7 +28,7 @@ def by_hand(b, settings, weights=WEIGHTS, net=NET):
     history, step = [], 0
     for epoch in range(settings.epochs):
         total = 0.0
-        for rows in settings.batches(epoch, len(X)):
+        for rows in settings.batches(settings.order(epoch, len(X))):
             key = settings.dropout_key(step)
             r = b.loss_and_gradients(net, w, X[rows], Y[rows], settings.loss, key=key)
             mean = settings.loss.reduction == "mean"
@@ -329,7 +329,7 @@ def test_without_a_threshold_it_goes_on(f64):
 )
 def test_batches_are_slices_of_the_order(batch_size, sizes):
     settings = training(batch_size=batch_size)
-    batches = settings.batches(2, 7)
+    batches = settings.batches(settings.order(2, 7))
     assert [len(rows) for rows in batches] == sizes
     order = settings.order(2, 7)
     np.testing.assert_array_equal(np.concatenate(batches), order)

@@ -5,8 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from tetrapla.parity import command, engine
-from tetrapla.parity.command import parity
+import tetrapla
+from tetrapla.commands.parity import parity
+from tetrapla.parity import engine
 from tetrapla.parity.report import short
 from tetrapla.spec import BackendUnavailableError
 
@@ -68,14 +69,14 @@ def test_misuse_exits_with_2_and_one_line(arguments, message):
 
 
 def _without_torch(monkeypatch):
-    load = command.load
+    load = tetrapla.load
 
     def partial(name, **kwargs):
         if name != "numpy":
             raise BackendUnavailableError(f"pip install 'tetrapla[{name}]'")
         return load(name, **kwargs)
 
-    monkeypatch.setattr(command, "load", partial)
+    monkeypatch.setattr("tetrapla.commands.parity.load", partial)
 
 
 def test_a_missing_backend_is_named(monkeypatch):
@@ -93,7 +94,7 @@ def test_a_missing_backend_that_was_asked_for_is_misuse(monkeypatch):
 
 
 def test_list_prints_names_and_loads_nothing(monkeypatch):
-    monkeypatch.setattr(command, "load", None)
+    monkeypatch.setattr("tetrapla.commands.parity.load", None)
     result = invoke("--list", "--filter", "optimizer/adamw")
     assert result.exit_code == 0
     assert "optimizer/adamw" in result.stdout.splitlines()

@@ -160,6 +160,46 @@ class NoAMSGrad(Sabotaged):
         return new, after | maxima
 
 
+class Unstable(Sabotaged):
+    """Forms that are right on paper and cancel in floating point."""
+
+    def activation(self, activation, z):
+        if activation.name == "softplus":  # linear from 20 up, as one library's is
+            return np.where(z > 20, z, super().activation(activation, z))
+        return super().activation(activation, z)
+
+    def activation_gradient(self, activation, z, upstream):
+        with np.errstate(all="ignore"):
+            s = 1 / (1 + np.exp(-z))
+            if activation.name == "sigmoid":
+                return upstream * s * (1 - s)
+            if activation.name == "silu":
+                return upstream * s * (1 + z * (1 - s))
+        return super().activation_gradient(activation, z, upstream)
+
+    def loss(self, loss, outputs, y):
+        if loss.name != "binary_cross_entropy":
+            return super().loss(loss, outputs, y)
+        with np.errstate(all="ignore"):
+            if loss.from_logits:
+                e = np.exp(-np.abs(outputs))
+                elements = np.maximum(outputs, 0) - outputs * y + np.log(1 + e)
+            else:
+                one = np.where(y > 0, y * np.log(outputs), 0)
+                elements = -one - np.where(y < 1, (1 - y) * np.log(1 - outputs), 0)
+            examples = getattr(elements, loss.outputs)(axis=1)
+            how = loss.reduction
+            return examples if how == "none" else getattr(examples, how)()
+
+    def trace(self, net, weights, x, y, loss, *, key=None):
+        stages = super().trace(net, weights, x, y, loss, key=key)
+        if getattr(loss, "from_logits", False) and loss.reduction == "sum":
+            z = stages["0.a"]
+            with np.errstate(all="ignore"):
+                stages["0.da"] = 1 / (1 + np.exp(-z)) - y
+        return stages
+
+
 class Raises(Sabotaged):
     def activation(self, activation, z):
         if activation.name == "tanh":
@@ -182,6 +222,12 @@ def failing(backend, text=""):
         (WrongAtTheKink, "activation/", "activation/relu"),
         (OtherGELU, "activation/", "activation/gelu_erf"),
         (NaiveSoftplus, "activation/", "activation/softplus"),
+        (Unstable, "activation/sigmoid", "activation/sigmoid"),
+        (Unstable, "activation/silu", "activation/silu"),
+        (Unstable, "activation/softplus", "activation/softplus"),
+        (Unstable, "loss/bce-logits-tails-none", "loss/bce on logits"),
+        (Unstable, "loss/bce-logits-tails-sum", "loss/bce on logits"),
+        (Unstable, "loss/bce-probabilities-tails-none", "loss/bce on probabilities"),
         (MissingMean, "loss/mse", "loss/mse"),
         (MissingMean, "loss/bce", "loss/bce on logits"),
         (BiasOverWrongAxis, "layer/dense", "layer/dense"),

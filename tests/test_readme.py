@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import support
 from click.testing import CliRunner
@@ -18,27 +17,13 @@ def blocks(language: str) -> list[str]:
 def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     support.backend("torch")  # the README's example; skips where it is missing
     monkeypatch.chdir(tmp_path)
-    first, contract = blocks("python")
     names: dict = {}
-    exec(first, names)
+    for block in blocks("python"):
+        exec(block, names)
     assert names["r"].weights["0.weight"].shape == (64, 128)
-    b, net, weights = names["b"], names["net"], names["weights"]
-    names |= {
-        "model": b.build(net, weights),
-        "z": np.ones(3),
-        "upstream": np.ones(3),
-        "outputs": np.ones((2, 1)),
-        "opt": names["tp"].Adam(),
-        "loss": "softmax_cross_entropy",
-        "gradients": names["r"].weights,
-    }
-    exec(
-        contract.replace('b.loss("mse", outputs, y)', 'b.loss("mse", outputs, outputs)'),
-        names,
-    )
     assert names["state"]["t"] == 1
-    assert len(names["run"].history["loss"]) == 10
-    assert (tmp_path / "digits.safetensors").is_file()
+    assert len(names["run"].history["loss"]) == 2
+    assert (tmp_path / "net.safetensors").is_file()
 
 
 def test_every_option_that_is_shown_is_there() -> None:

@@ -29,8 +29,6 @@ EXTRA = {
     ("numpy", "layers.Sequential.backward"): BY_HAND,
     ("numpy", "layers.Sequential.gradients"): BY_HAND,
     ("numpy", "losses.loss_gradient"): BY_HAND,
-    ("jax", "layers.in_double"): "float64 needs a scope in jax",
-    ("jax", "layers.Sequential.double"): "float64 needs a scope in jax",
     ("jax", "layers.Sequential.load"): PURE,
     ("jax", "optimizers.Optimizer.start"): PURE,
     ("jax", "training.objective"): "jax differentiates a function, not a recording",
@@ -50,7 +48,7 @@ PARAMETERS = {
     ("numpy", "optimizers.Optimizer.step"): (["self", "gradients"], "no .grad"),
     ("tf", "optimizers.Optimizer.step"): (["self", "gradients"], "no .grad"),
     ("jax", "optimizers.Optimizer.step"): (
-        ["self", "weights", "gradients", "state"],
+        ["self", "weights", "gradients", "state", "eta"],
         PURE,
     ),
     ("jax", "optimizers.bias_correction"): (["beta", "t", "dtype"], "t is traced"),
@@ -65,6 +63,8 @@ PARAMETERS = {
         PURE,
     ),
 }
+FILES_OF_ONE = {("jax", "precision"): "float64 needs a scope in jax"}
+
 # a dataclass writes its own __init__
 WITHOUT = {("jax", "optimizers.Optimizer.__init__"): "a frozen dataclass"}
 
@@ -96,6 +96,34 @@ def symbols(column: str, file: str) -> dict[str, ast.FunctionDef | None]:
     return dict(functions(ast.parse(source.read_text(encoding="utf-8")).body, f"{file}."))
 
 
+@pytest.mark.parametrize("column", COLUMNS)
+def test_same_files(column: str) -> None:
+    there = {path.stem for path in (FOLDER / column).glob("*.py")}
+    own = {file for c, file in FILES_OF_ONE if c == column}
+    assert there == {*FILES, *own, "backend", "__init__"}
+
+
+def tables(column: str, file: str) -> dict[str, list[str]]:
+    """Return the keys of each dictionary that a file defines at its top."""
+    tree = ast.parse((FOLDER / column / f"{file}.py").read_text(encoding="utf-8"))
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+            node.value, ast.Dict
+        ):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            found[ast.unparse(target)] = [ast.literal_eval(k) for k in node.value.keys if k]
+    return found
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_tables_are_the_specifications(column: str) -> None:
+    found = tables(column, "activations")
+    assert found.pop("FUNCTIONS") == list(ACTIVATIONS)
+    assert found == ({"GRADIENTS": list(ACTIVATIONS)} if column == "numpy" else {})
+    assert tables(column, "optimizers") == {"RULES": list(OPTIMIZERS)}
+
+
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("column", [c for c in COLUMNS if c != "torch"])
 def test_same_symbols_in_the_same_order(column: str, file: str) -> None:
@@ -114,6 +142,10 @@ def test_same_parameters(column: str, file: str) -> None:
         expected = [a.arg for a in reference.args.args]
         expected, _ = PARAMETERS.get((column, name), (expected, ""))
         assert [a.arg for a in function.args.args] == expected, name
+        assert not function.args.kwonlyargs, name
+        if (column, name) not in PARAMETERS:
+            defaults = [ast.unparse(d) for d in function.args.defaults]
+            assert defaults == [ast.unparse(d) for d in reference.args.defaults], name
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -46,9 +46,13 @@ def forward(model: Sequential, x: Any, key: Any) -> Any:
 
 @partial(jax.jit, static_argnames="optimizer")
 def step(
-    optimizer: optimizers.Optimizer, theta: Any, g: Any, state: Any
+    optimizer: optimizers.Optimizer,
+    theta: Any,
+    g: Any,
+    state: Any,
+    eta: float,
 ) -> Any:
-    return optimizer.step(theta, g, state)
+    return optimizer.step(theta, g, state, eta)
 
 
 def arrays(tensors: Any) -> Arrays:
@@ -93,7 +97,10 @@ def devices() -> dict[str, jax.Device]:
 
 @contextmanager
 def settings(
-    x64: bool, device: Any, matmul_precision: str | None
+    x64: bool,
+    device: Any,
+    matmul_precision: str | None,
+    rank_promotion: str,
 ) -> Iterator[None]:
     """Set what jax depends on beside a function's arguments."""
     with ExitStack() as stack:
@@ -101,6 +108,8 @@ def settings(
         stack.enter_context(jax.default_device(device))
         precision = jax.default_matmul_precision(matmul_precision)
         stack.enter_context(precision)
+        ranks = jax.numpy_rank_promotion(rank_promotion)
+        stack.enter_context(ranks)
         yield
 
 
@@ -111,6 +120,7 @@ def users_settings() -> Callable[[], AbstractContextManager[None]]:
         config.jax_enable_x64,
         config.jax_default_device,
         config.jax_default_matmul_precision,
+        config.jax_numpy_rank_promotion,
     )
 
 
@@ -257,9 +267,11 @@ class Backend:
         gradients: Arrays,
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
-        native = optimizers.optimizer(optimizer)
+        # another learning rate is another argument, not another program
+        native = optimizers.optimizer(optimizer.with_lr(0.0))
         given = native_state(state, optimizer.slots, weights)
-        theta, new = step(native, weights, gradients, given)
+        eta = optimizer.lr
+        theta, new = step(native, weights, gradients, given, eta)
         theta = {name: np.array(theta[name]) for name in weights}
         t = state["t"] + 1
         return theta, state_of(new, optimizer.slots, weights, t)

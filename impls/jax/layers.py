@@ -1,14 +1,5 @@
-"""Dense, Dropout and Sequential as Flax NNX modules, which are pytrees.
+"""Dense, Dropout and Sequential as Flax NNX modules: pytrees."""
 
-Quirk: jax computes in float64 only inside jax.enable_x64, and rounds
-to float32 outside, inside a trace without a word. A float64 Sequential
-brings its own scope, and refuses a trace that began outside of one.
-"""
-
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -17,20 +8,8 @@ from tetrapla import spec
 from tetrapla.spec import Activation
 
 from .activations import activation
+from .precision import in_own_precision
 from .random import bernoulli, fold_in
-
-
-def in_double(*arguments: Any) -> AbstractContextManager[Any]:
-    """Return the scope that float64 needs."""
-    single = jax.dtypes.canonicalize_dtype(float) == jnp.float32
-    leaves = jax.tree.leaves(arguments)
-    if single and any(isinstance(a, jax.core.Tracer) for a in leaves):
-        raise TypeError(
-            "a float64 model is traced (jit, grad, vmap ...) where jax "
-            "computes in float32; write `with jax.enable_x64(True):` "
-            "around the outermost jit or grad"
-        )
-    return jax.enable_x64(True)
 
 
 class Dense(nnx.Module):
@@ -72,19 +51,15 @@ class Sequential(nnx.Module):
     def __init__(self, layers: list[Dense | Dropout]) -> None:
         self.layers = nnx.List(layers)
 
+    @in_own_precision
     def __call__(self, x: Array, key: Array | None = None) -> Array:
-        with in_double(self, x) if self.double else nullcontext():
-            for layer in self.layers:
-                if isinstance(layer, Dropout):
-                    x = layer(x, key)
-                else:
-                    x = layer(x)
+        for layer in self.layers:
+            x = (
+                layer(x, key)
+                if isinstance(layer, Dropout)
+                else layer(x)
+            )
         return x
-
-    @property
-    def double(self) -> bool:
-        weights = self.weights().values()
-        return any(w.dtype == jnp.float64 for w in weights)
 
     def weights(self) -> dict[str, Array]:
         named = {}

@@ -40,9 +40,8 @@ def softmax_cross_entropy(z: Array, y: Array) -> Array:
     z = z - lax.stop_gradient(z.max(axis=1, keepdims=True))
     log_sum = jnp.log(jnp.exp(z).sum(axis=1, keepdims=True))
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
-    return jnp.where(y > 0, y * (log_sum - z), 0).sum(
-        axis=1
-    )  # (batch,)
+    terms = jnp.where(y > 0, y * (log_sum - z), 0)
+    return terms.sum(axis=1)  # (batch,)
 
 
 def reduce(losses: Array, how: str) -> Array:

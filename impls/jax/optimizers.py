@@ -73,9 +73,9 @@ class Optimizer:
         weights: dict[str, Array],
         gradients: dict[str, Array],
         state: State,
+        eta: float,
     ) -> tuple[dict[str, Array], State]:
         t = state["t"] + 1
-        eta = self.hyper.lr
         new, slots = {}, {}
         for name, theta in weights.items():
             s = state["slots"][name]
@@ -101,8 +101,8 @@ class Adagrad(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         a = s["a"] + g**2
-        d = g / root(a, self.hyper.eps, self.hyper.eps_place)
-        return theta - eta * d, {"a": a}
+        r = root(a, self.hyper.eps, self.hyper.eps_place)
+        return theta - eta * g / r, {"a": a}
 
 
 class Adadelta(Optimizer):

@@ -49,8 +49,9 @@ def train_step(
 ) -> tuple[Array, dict[str, Array], State]:
     differentiate = jax.value_and_grad(objective)
     value, dmodel = differentiate(model, loss, x, y, key)  # gradient
+    eta = optimizer.hyper.lr
     weights, state = optimizer.step(  # update
-        model.weights(), dmodel.weights(), state
+        model.weights(), dmodel.weights(), state, eta
     )
     return value, weights, state
 
@@ -65,7 +66,8 @@ def fit(
     loop: Loop,
 ) -> State:
     for epoch in loop.epochs():  # until converged
-        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+        order = loop.order(epoch, len(x))  # shuffle
+        for rows, key in loop.batches(order):
             batch = x[rows], y[rows]
             value, weights, state = train_step(
                 model, loss, optimizer, state, *batch, key

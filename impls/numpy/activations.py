@@ -114,18 +114,18 @@ def gelu_erf_gradient(z: Array, da: Array) -> Array:
 
 
 def gelu_tanh(z: Array) -> Array:
-    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
-    c = np.clip(z, -10, 10)
+    # beyond 30, tanh(u) is -1 or 1: z^3 need not overflow
+    c = np.clip(z, -30, 30)
     u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
-    return 0.5 * z * (1 + np.tanh(u))
+    return z * sigmoid(2 * u)  # (1 + tanh u) / 2 does not cancel so
 
 
 def gelu_tanh_gradient(z: Array, da: Array) -> Array:
-    c = np.clip(z, -10, 10)
+    c = np.clip(z, -30, 30)
     u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
     du = math.sqrt(2 / math.pi) * (1 + 0.134145 * c * c)
-    t = np.tanh(u)
-    return da * (0.5 * (1 + t) + 0.5 * z * (1 - t * t) * du)
+    s = sigmoid(2 * u)
+    return da * (s + z * s * sigmoid(-2 * u) * 2 * du)
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {

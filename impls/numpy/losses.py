@@ -57,7 +57,8 @@ def softmax_cross_entropy(z: Array, y: Array) -> Array:
     z = z - z.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(z).sum(axis=1, keepdims=True))
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
-    return np.where(y > 0, y * (log_sum - z), 0).sum(axis=1)  # (batch,)
+    terms = np.where(y > 0, y * (log_sum - z), 0)
+    return terms.sum(axis=1)  # (batch,)
 
 
 def softmax_cross_entropy_gradient(z: Array, y: Array) -> Array:

@@ -96,7 +96,8 @@ class Adagrad(Optimizer):
     ) -> None:
         a = s["a"]
         a += g**2
-        theta -= eta * g / root(a, self.hyper.eps, self.hyper.eps_place)
+        r = root(a, self.hyper.eps, self.hyper.eps_place)
+        theta -= eta * g / r
 
 
 class Adadelta(Optimizer):

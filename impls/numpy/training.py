@@ -51,7 +51,8 @@ def fit(
     loop: Loop,
 ) -> None:
     for epoch in loop.epochs():  # until converged
-        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+        order = loop.order(epoch, len(x))  # shuffle
+        for rows, key in loop.batches(order):
             batch = x[rows], y[rows]
             value = train_step(model, loss, optimizer, *batch, key)
             loop.end_step(value, len(rows))

@@ -2,7 +2,9 @@
 
 Quirks: abs and maximum have derivatives of their own choice at a tie,
 so every kink is a `where`, whose derivative is that of the branch
-taken. The branch not taken must stay finite: 0 times inf is NaN.
+taken. The branch not taken must stay finite: 0 times inf is NaN. In a
+graph, tf.where takes its dtype from the first branch, so a number may
+stand in the second only.
 """
 
 import math
@@ -61,10 +63,10 @@ def gelu_erf(z: tf.Tensor) -> tf.Tensor:
 
 
 def gelu_tanh(z: tf.Tensor) -> tf.Tensor:
-    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
-    c = tf.clip_by_value(z, -10, 10)
+    # beyond 30, tanh(u) is -1 or 1: z^3 need not overflow
+    c = tf.clip_by_value(z, -30, 30)
     u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
-    return 0.5 * z * (1 + tf.tanh(u))
+    return z * sigmoid(2 * u)  # (1 + tanh u) / 2 does not cancel so
 
 
 FUNCTIONS: dict[str, Callable[..., tf.Tensor]] = {

@@ -48,11 +48,11 @@ def devices() -> dict[str, str]:
 
 
 def placed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a method on its backend's device."""
+    """Run a method eagerly, on its backend's device."""
 
     @wraps(method)
     def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
-        with tf.device(self.place):
+        with tf.init_scope(), tf.device(self.place):
             return method(self, *args, **kwargs)
 
     return call

@@ -42,7 +42,7 @@ def softmax_cross_entropy(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         tf.reduce_sum(tf.exp(z), axis=1, keepdims=True)
     )
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
-    terms = tf.where(y > 0, y * (log_sum - z), tf.zeros_like(z))
+    terms = tf.where(y > 0, y * (log_sum - z), 0)
     return tf.reduce_sum(terms, axis=1)  # (batch,)
 
 

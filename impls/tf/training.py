@@ -53,7 +53,8 @@ def fit(
     step = partial(train_step, model, loss, optimizer)
     step = tf.function(step, autograph=False)  # per batch size
     for epoch in loop.epochs():  # until converged
-        for rows, key in loop.batches(epoch, len(x)):  # shuffled
+        order = loop.order(epoch, len(x))  # shuffle
+        for rows, key in loop.batches(order):
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
                 value = step(*batch, key)

@@ -62,10 +62,10 @@ def gelu_erf(z: Tensor) -> Tensor:
 
 
 def gelu_tanh(z: Tensor) -> Tensor:
-    # beyond 10, tanh(u) is 1 to the last bit: z^3 need not overflow
-    c = torch.clamp(z, -10, 10)
+    # beyond 30, tanh(u) is -1 or 1: z^3 need not overflow
+    c = torch.clamp(z, -30, 30)
     u = math.sqrt(2 / math.pi) * (c + 0.044715 * c * c * c)
-    return 0.5 * z * (1 + torch.tanh(u))
+    return z * sigmoid(2 * u)  # (1 + tanh u) / 2 does not cancel so
 
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {

@@ -3,7 +3,7 @@
 Quirks: `Tensor.numpy` and `from_numpy` share memory, so both ways copy.
 Random words are int64 here (random.py), so a uint32 key becomes one.
 The user may be inside no_grad, inference_mode or autocast: each method
-runs in a scope of its own (`scope`), outside which nothing changes.
+runs in modes of its own (`OURS`), outside which nothing changes.
 """
 
 from collections.abc import Callable, Iterator

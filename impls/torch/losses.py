@@ -39,9 +39,8 @@ def softmax_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
     z = z - z.amax(dim=1, keepdim=True).detach()
     log_sum = torch.log(torch.exp(z).sum(dim=1, keepdim=True))
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
-    return torch.where(y > 0, y * (log_sum - z), 0).sum(
-        dim=1
-    )  # (batch,)
+    terms = torch.where(y > 0, y * (log_sum - z), 0)
+    return terms.sum(dim=1)  # (batch,)
 
 
 def reduce(losses: Tensor, how: str) -> Tensor:

@@ -11,21 +11,16 @@ from typing import Any
 import click
 
 from tetrapla import __version__
+from tetrapla.commands import HELP, Refusal
 
 # name -> (module, one line of help); the module has a click command `name`
 COMMANDS = {
-    "parity": ("tetrapla.parity.command", "Check that the implementations agree."),
+    "parity": ("tetrapla.commands.parity", "Check that the implementations agree."),
     "train": ("tetrapla.commands.train", "Train a network on real data."),
     "info": ("tetrapla.commands.info", "Show versions, devices and precision settings."),
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-
-
-class Refusal(click.ClickException):
-    """What the user asked for cannot be done: one line, exit code 2."""
-
-    exit_code = 2
 
 
 class LazyGroup(click.Group):
@@ -63,7 +58,7 @@ def _expected() -> tuple[type[Exception], ...]:
     return InvalidInputError, BackendUnavailableError, MissingExtraError
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings=HELP)
 @click.version_option(__version__, prog_name="tetrapla", message="%(prog)s %(version)s")
 def main() -> None:
     """One specification, implemented in NumPy, PyTorch, TensorFlow and JAX."""

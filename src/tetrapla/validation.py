@@ -113,8 +113,10 @@ def optimizer_state(spec: Optimizer, given: object, w: Arrays, dtype: str) -> Ar
             "state must be a dictionary with the step 't', as init_optimizer returns it"
         )
     t = _array("state['t']", given["t"])
-    if t.dtype.kind not in "iu" or t.shape != () or t < 0:
-        raise InvalidInputError(f"state['t'] must be an integer >= 0, got {given['t']!r}")
+    if t.dtype.kind not in "iu" or t.shape != () or not 0 <= int(t) < 2**63 - 1:
+        raise InvalidInputError(
+            f"state['t'] must be an integer in [0, 2^63 - 1), got {given['t']!r}"
+        )
     slots = {name: a for name, a in given.items() if name != "t"}
     shapes = {f"{s}/{label}": a.shape for s in spec.slots for label, a in w.items()}
     if set(slots) != set(shapes):

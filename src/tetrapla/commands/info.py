@@ -8,11 +8,12 @@ from rich.console import Console
 
 import tetrapla
 from tetrapla.backends import BUILT_IN, available, load
+from tetrapla.commands import HELP
 
 Facts = dict[str, str]
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
     """Show versions, devices and precision settings.

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from tetrapla.backends import DTYPES, Backend, load
+from tetrapla.commands import HELP, Refusal
 from tetrapla.data import DATASETS, Dataset
 from tetrapla.spec import (
     OPTIMIZERS,
@@ -52,7 +53,7 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     return path
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings={**HELP, "show_default": True})
 @click.argument("dataset", type=click.Choice(list(DATASETS)))
 @click.option("--backend", default="numpy", metavar="NAME", help="numpy, torch, tf, jax.")
 @click.option("--epochs", default=10, help="Passes over the training data.")
@@ -115,7 +116,7 @@ def train(
         try:
             save(path, net, run.weights)
         except OSError as error:
-            raise click.FileError(str(path), error.strerror) from error
+            raise Refusal(f"cannot write {path}: {error.strerror}") from error
         click.echo(f"saved {path}")
 
 
@@ -149,7 +150,7 @@ def _watched(
         transient=True,
         disable=not console.is_terminal,
     )
-    steps = training.epochs * len(training.batches(0, len(data.x_train)))
+    steps = training.epochs * len(training.batches(training.order(0, len(data.x_train))))
     task = bar.add_task("", total=steps, epoch=1)
     last = time.perf_counter()
 

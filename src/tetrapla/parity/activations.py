@@ -49,8 +49,7 @@ def derivative(g: spec.Activation, z: Quantity) -> Quantity:
         case spec.Identity():
             return one
         case spec.Sigmoid():
-            s = sigmoid(z)
-            return s * (1 - s)
+            return sigmoid(z) * sigmoid(-z)  # 1 - s = sigmoid(-z) does not cancel
         case spec.Tanh():
             t = z.apply("tanh")
             return 1 - t * t
@@ -66,8 +65,7 @@ def derivative(g: spec.Activation, z: Quantity) -> Quantity:
         case spec.Softplus():
             return sigmoid(z)
         case spec.SiLU():
-            s = sigmoid(z)
-            return s * (1 + z * (1 - s))
+            return sigmoid(z) * (1 + z * sigmoid(-z))
         case spec.GELUErf():
             density = (-0.5 * z * z).apply("exp") / (2 * pi(z)).apply("sqrt")
             return cumulative(z) + z * density

@@ -5,7 +5,7 @@ A case holds specification objects and says where its numbers come from
 observation.py asks a backend.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -119,7 +119,7 @@ class OptimizerCase(Case):
         """Return the optimizer as it is in a step, counted from 1."""
         if self.halve_after is None or step <= self.halve_after:
             return self.optimizer
-        return replace(self.optimizer, lr=self.optimizer.lr / 2)  # type: ignore[type-var]
+        return self.optimizer.with_lr(self.optimizer.lr / 2)
 
     def gradients(self, step: int) -> Arrays:
         """Return the gradients of a step."""

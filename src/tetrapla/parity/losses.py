@@ -52,7 +52,8 @@ def _slopes(spec: Loss, p: Quantity, y: Array) -> Quantity:
         case MeanSquaredError():
             return 2 * (p - exact(p.ar, y))
         case BinaryCrossEntropy(from_logits=True):
-            return sigmoid(p) - exact(p.ar, y)
+            labels = exact(p.ar, y)  # 1 - sigmoid(z) = sigmoid(-z) does not cancel
+            return if_positive(p, (1 - labels) - sigmoid(-p), sigmoid(p) - labels)
         case BinaryCrossEntropy():
             labels = exact(p.ar, y)
             one = select(y > 0, labels / p, nothing(p))
@@ -73,7 +74,7 @@ def _from_logits(z: Quantity, y: Quantity) -> Quantity:
 def _from_probabilities(p: Quantity, y: Quantity) -> Quantity:
     """Return -(y log p + (1 - y) log(1 - p)); a factor of 0 makes 0."""
     one = select(y.value > 0, y * p.apply("log"), nothing(p))
-    zero = select(y.value < 1, (1 - y) * (1 - p).apply("log"), nothing(p))
+    zero = select(y.value < 1, (1 - y) * (-p).apply("log1p"), nothing(p))
     return -(one + zero)
 
 

@@ -102,7 +102,7 @@ def fit(
     step = 0
     for epoch in range(training.epochs):
         seen = Quantity(ar, 0.0)
-        for rows in training.batches(epoch, len(x)):
+        for rows in training.batches(training.order(epoch, len(x))):
             key = training.dropout_key(step) if dropout else None
             step += 1
             stages = trace(net, theta, exact(ar, x[rows]), y[rows], training.loss, key)

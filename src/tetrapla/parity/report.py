@@ -40,6 +40,8 @@ class Report:
 def show(report: Report, console: Console) -> None:
     """Print the tables, every failure, and the closing lines."""
     for dtype in report.dtypes:
+        title = f"{dtype}: worst share of the tolerance, and that element's ULPs"
+        console.print(Text(title, "bold"), soft_wrap=True)
         console.print(_table(report, dtype))
     for failure in report.failures:
         for line in _lines(failure):
@@ -49,11 +51,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _table(report: Report, dtype: str) -> Table:
-    table = Table(
-        title=f"{dtype}: worst share of the tolerance, and that element's ULPs",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table()
     table.add_column("component")
     verdicts = [v for v in report.verdicts if v.dtype == dtype]
     backends = list(dict.fromkeys(v.backend for v in verdicts))

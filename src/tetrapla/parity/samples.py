@@ -14,11 +14,31 @@ from tetrapla.data import DATASETS
 from tetrapla.spec.contract import Array, Data
 
 # Where activations and logits go wrong: both zeros and the kink there;
-# where 1 + exp(z), tanh and erf stop changing in each dtype (9, 17, 20, 37);
+# where 1 + exp(z), tanh and erf stop changing in each dtype (9, 17, 20, 37),
+# and between them, where one library's softplus is already linear (25, 30);
 # where exp overflows or underflows in float32 (88, 104) and float64 (710,
 # 745); what only stable forms survive (1e4); values whose square vanishes,
 # but none below float32's normal numbers, which are 0 to TensorFlow and JAX.
-MAGNITUDES = (2e-38, 1e-30, 1e-8, 1e-4, 1e-3, 0.5, 1, 2, 3, 5, 9, 17, 20, 37, 88, 104)
+MAGNITUDES = (
+    2e-38,
+    1e-30,
+    1e-8,
+    1e-4,
+    1e-3,
+    0.5,
+    1,
+    2,
+    3,
+    5,
+    9,
+    17,
+    20,
+    25,
+    30,
+    37,
+    88,
+    104,
+)
 SPECIALS = (0.0, -0.0, *(s * m for m in (*MAGNITUDES, 710, 745, 1e4) for s in (1, -1)))
 
 

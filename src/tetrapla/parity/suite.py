@@ -67,6 +67,7 @@ def _losses() -> Iterator[Case]:
         yield from _elementwise("mean", "sum", shape)
         yield from _softmax_cross_entropy("mean", shape)
     yield from _certain()
+    yield from _tails()
 
 
 def _elementwise(reduction: str, over: str, shape: tuple[int, ...]) -> Iterator[Case]:
@@ -100,6 +101,22 @@ def _bce(loss: Loss, form: str, label: str, shape: tuple[int, ...]) -> Case:
     return LossCase(
         name, row, loss, getattr(samples, form)(name, shape), samples.fractions(name, shape)
     )
+
+
+def _tails() -> Iterator[Case]:
+    """Right answers given surely, each alone: only stable forms keep the loss."""
+    z = np.array([[20.0], [-20.0], [50.0], [-50.0], [1e4], [-1e4], [0.0], [30.0]])
+    y = np.array([[1.0], [0.0], [1.0], [0.0], [1.0], [0.0], [1.0], [0.0]])
+    p = samples.float32_valued(np.array([[1e-6], [1e-3], [1 - 1e-6], [1e-30]]))
+    sure = np.array([[0.0], [0.0], [1.0], [0.0]])
+    for reduction in ("none", "sum"):
+        loss = BinaryCrossEntropy(reduction=reduction)
+        yield LossCase(
+            f"loss/bce-logits-tails-{reduction}", "loss/bce on logits", loss, z, y
+        )
+        loss = BinaryCrossEntropy(reduction=reduction, from_logits=False)
+        name = f"loss/bce-probabilities-tails-{reduction}"
+        yield LossCase(name, "loss/bce on probabilities", loss, p, sure)
 
 
 def _certain() -> Iterator[Case]:

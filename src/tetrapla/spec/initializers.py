@@ -47,7 +47,10 @@ class Constant(Initializer):
     name: ClassVar[str] = "constant"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", checks.real("value", self.value))
+        value = checks.real("value", self.value)
+        if abs(value) > np.finfo(np.float32).max:
+            raise InvalidInputError(f"value must be one of float32's, got {value!r}")
+        object.__setattr__(self, "value", value)
 
     def draw(self, key: threefry.Key, inputs: int, outputs: int) -> NDArray[np.float64]:
         return np.full((inputs, outputs), self.value)

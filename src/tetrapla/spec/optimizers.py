@@ -27,7 +27,7 @@ first values.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tetrapla.spec import checks
@@ -54,6 +54,14 @@ class Optimizer:
     def __post_init__(self) -> None:
         self._check(checks.non_negative, "lr", "weight_decay")
         checks.choice("decay", self.decay, DECAYS)
+
+    def with_lr(self, lr: float) -> "Optimizer":
+        """Return the same rule with another learning rate; it fits the same state.
+
+        >>> SGD(0.1, momentum=0.9).with_lr(0.05).lr
+        0.05
+        """
+        return replace(self, lr=lr)  # type: ignore[type-var]
 
     def _check(self, check: Callable[[str, object], Any], *names: str) -> None:
         for name in names:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec import checks
+from tetrapla.spec.errors import InvalidInputError
 
 Key = NDArray[np.uint32]
 
@@ -37,7 +38,11 @@ def threefry2x32(
     key: Key, x0: NDArray[np.uint32], x1: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Encrypt the counters (x0, x1) under the key: 20 rounds."""
-    k = key.astype(np.uint32).reshape(2, 1)  # arrays wrap silently
+    if not isinstance(key, np.ndarray) or key.dtype != np.uint32 or key.shape != (2,):
+        raise InvalidInputError(
+            f"a key is an array of two uint32, as key() returns it; got {key!r}"
+        )
+    k = key.reshape(2, 1)  # arrays wrap silently
     schedule = (k[0], k[1], k[0] ^ k[1] ^ np.uint32(PARITY))
     x0, x1 = x0 + schedule[0], x1 + schedule[1]
     for group in range(5):

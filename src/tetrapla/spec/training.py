@@ -91,7 +91,7 @@ class Training:
     ) -> None:
         settle = object.__setattr__
         settle(self, "epochs", checks.integer("epochs", epochs, 1))
-        if batch_size != "all":
+        if not (isinstance(batch_size, str) and batch_size == "all"):
             if isinstance(batch_size, str):
                 raise InvalidInputError(
                     f"batch_size must be an integer >= 1 or 'all', got {batch_size!r}"
@@ -125,10 +125,10 @@ class Training:
         stream = threefry.fold_in(threefry.key(self.seed), threefry.SHUFFLE)
         return threefry.permutation(threefry.fold_in(stream, epoch), n)
 
-    def batches(self, epoch: int, n: int) -> list[NDArray[np.int64]]:
-        """Return the rows of each batch of an epoch over n samples."""
+    def batches(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the rows of each batch, slices of the order."""
+        n = len(order)
         size = n if self.batch_size == "all" else int(self.batch_size)
-        order = self.order(epoch, n)
         return [order[i : i + size] for i in range(0, n, size)]
 
     def dropout_key(self, step: int) -> threefry.Key:
@@ -155,6 +155,26 @@ class TrainingState:
     best: Arrays | None = None
     best_loss: float = math.inf
     waited: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epoch", "step", "waited"):
+            checks.integer(name, getattr(self, name), 0, 2**32)
+        if self.best_loss != math.inf:
+            checks.real("best_loss", self.best_loss)
+        if not isinstance(self.history, dict) or "loss" not in self.history:
+            raise InvalidInputError(
+                f"history must be a dictionary with 'loss', got {self.history!r}"
+            )
+        for name, values in self.history.items():
+            if not isinstance(values, list) or len(values) != self.epoch:
+                raise InvalidInputError(
+                    f"history[{name!r}] must be a list with a number for each of "
+                    f"{self.epoch} epochs, got {values!r}"
+                )
+            if not all(isinstance(value, float) for value in values):
+                raise InvalidInputError(
+                    f"history[{name!r}] must hold floats, got {values!r}"
+                )
 
 
 @dataclass(frozen=True)
@@ -235,9 +255,13 @@ class Loop:
         stopping = self.training.early_stopping
         return stopping is not None and self.state.waited >= stopping.patience
 
-    def batches(self, epoch: int, n: int) -> Iterator[tuple[Any, Any]]:
+    def order(self, epoch: int, n: int) -> NDArray[np.int64]:
+        """Return the order in which the epoch sees n samples."""
+        return self.training.order(epoch, n)
+
+    def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, Any]]:
         """Yield the rows and the dropout key of each batch, as tensors."""
-        for rows in self.training.batches(epoch, n):
+        for rows in self.training.batches(order):
             key = None
             if self.dropout:
                 key = self.tensor(self.training.dropout_key(self.state.step))

@@ -3,6 +3,7 @@
 Exit code 0: all agree; 1: a backend differs or raised; 2: misuse.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tetrapla.backends import BUILT_IN, DTYPES, Backend, available, load
+from tetrapla.commands import HELP, Refusal
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
     from tetrapla.parity.engine import Verdict
 
 
-class Misuse(click.ClickException):
-    """What was asked for makes no sense here: one line, exit code 2."""
-
-    exit_code = 2
+QUIET = 15.0  # seconds without a word, where there is no terminal
 
 
 def _words(
@@ -29,11 +28,11 @@ def _words(
     """Return the words of a repeatable option, each of which may be a list."""
     words = [word.strip() for text in value for word in text.split(",")]
     if value and not all(words):
-        raise Misuse(f"--{param.name} has an empty name in {','.join(value)!r}")
+        raise Refusal(f"--{param.name} has an empty name in {','.join(value)!r}")
     return tuple(dict.fromkeys(words))
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "--backends",
     multiple=True,
@@ -80,12 +79,12 @@ def parity(
         return
     for name in dtype:
         if name not in DTYPES:
-            raise Misuse(f"unknown dtype {name!r}; there are {', '.join(DTYPES)}")
+            raise Refusal(f"unknown dtype {name!r}; there are {', '.join(DTYPES)}")
     if path is not None and not path.parent.is_dir():  # said before the run
-        raise Misuse(f"there is no folder {str(path.parent)!r} for {path.name}")
+        raise Refusal(f"there is no folder {str(path.parent)!r} for {path.name}")
     wanted = tuple(d for d in dtype or DTYPES if any(d in c.dtypes for c in cases))
     if not wanted:
-        raise Misuse(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
+        raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
     loaded, missing = _load(backends, wanted)
 
     from rich.console import Console
@@ -103,7 +102,7 @@ def parity(
         try:
             write(report, path)
         except OSError as error:
-            raise Misuse(f"cannot write {path}: {error.strerror}") from error
+            raise Refusal(f"cannot write {path}: {error.strerror}") from error
     ctx.exit(1 if report.failures else 0)
 
 
@@ -112,7 +111,7 @@ def _cases(text: str) -> "list[Case]":
 
     chosen = [case for case in cases() if text in case.id]
     if not chosen:
-        raise Misuse(f"no case has {text!r} in its name; --list prints them all")
+        raise Refusal(f"no case has {text!r} in its name; --list prints them all")
     return chosen
 
 
@@ -126,10 +125,10 @@ def _load(
         try:
             loaded += [load(name, dtype=dtype) for dtype in dtypes]
         except InvalidInputError as error:
-            raise Misuse(str(error)) from error
+            raise Refusal(str(error)) from error
         except BackendUnavailableError as error:
             if names:
-                raise Misuse(str(error)) from error
+                raise Refusal(str(error)) from error
             missing[name] = str(error)
     return loaded, missing
 
@@ -148,9 +147,15 @@ def _run(cases: "list[Case]", backends: list[Backend]) -> "list[Verdict]":
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task("", total=total)
+        said = time.monotonic()
 
         def on_case(case: "Case", dtype: str) -> None:
+            nonlocal said
             progress.update(task, description=f"{case.id} {dtype}")
+            # In a log there is no bar: a line now and then instead.
+            if not console.is_terminal and time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                click.echo(f"{len(verdicts)}/{total} {case.id} {dtype}", err=True)
 
         for verdict in run(cases, backends, on_case):
             verdicts.append(verdict)
