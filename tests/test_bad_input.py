@@ -211,6 +211,19 @@ ROWS = [
         "state['t'] must be an integer in [0, 2^63 - 1), got -1",
     ),
     (
+        "state-last-t",
+        "update",
+        {"state": STATE | {"t": 2**63 - 1}},
+        "state['t'] must be an integer in [0, 2^63 - 1), got 9223372036854775807",
+    ),
+    (
+        "state-huge-t",
+        "update",
+        {"state": STATE | {"t": np.uint64(2**63)}},
+        "state['t'] must be an integer in [0, 2^63 - 1), "
+        "got np.uint64(9223372036854775808)",
+    ),
+    (
         "state-incomplete",
         "update",
         {"state": without(STATE, "velocity/2.bias")},
@@ -471,6 +484,13 @@ ROWS = [
         {"resume": RESUME, "validation": (X, Y)},
         "the run to resume recorded ['loss'], this one would record "
         "['loss', 'val_loss']: validation must be given in both or in neither",
+    ),
+    (
+        "resume-other-loss",
+        "fit",
+        {"resume": replace(RESUME, loss=tp.SoftmaxCrossEntropy())},
+        "the run to resume went down SoftmaxCrossEntropy(reduction='mean'), not "
+        "MeanSquaredError(reduction='mean', outputs='mean')",
     ),
     (
         "resume-other-net",

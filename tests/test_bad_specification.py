@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 import tetrapla as tp
-from tetrapla.spec import InvalidInputError, activation, initializer, loss, optimizer
+from tetrapla.spec import (
+    InvalidInputError,
+    TrainingState,
+    activation,
+    initializer,
+    loss,
+    optimizer,
+)
 
 # Values that are no finite number, and what is said of them.
 NOT_NUMBERS = {
@@ -235,6 +242,42 @@ OTHERS = {
     "seed-of-key": (
         lambda: tp.threefry.key(2**32),
         "seed must be in [0, 4294967296), got 4294967296",
+    ),
+    "key-word": (
+        lambda: tp.threefry.bits("k", (3,)),
+        "a key is an array of two uint32, as key() returns it; got 'k'",
+    ),
+    "batch-size-array": (
+        lambda: tp.Training(1, np.array([1, 2])),
+        "batch_size must be an integer, got array([1, 2])",
+    ),
+    "constant-huge": (
+        lambda: tp.Constant(1e300),
+        "value must be one of float32's, got 1e+300",
+    ),
+    "state-epoch": (
+        lambda: TrainingState("a", 0, {}, {}, {"loss": []}),
+        "epoch must be an integer, got 'a'",
+    ),
+    "state-step": (
+        lambda: TrainingState(0, -1, {}, {}, {"loss": []}),
+        "step must be in [0, 4294967296), got -1",
+    ),
+    "state-best-loss": (
+        lambda: TrainingState(0, 0, {}, {}, {"loss": []}, best_loss=math.nan),
+        "best_loss must be finite, got nan",
+    ),
+    "state-history": (
+        lambda: TrainingState(0, 0, {}, {}, None),
+        "history must be a dictionary with 'loss', got None",
+    ),
+    "state-history-short": (
+        lambda: TrainingState(2, 8, {}, {}, {"loss": [1.0]}),
+        "history['loss'] must be a list with a number for each of 2 epochs, got [1.0]",
+    ),
+    "state-history-words": (
+        lambda: TrainingState(1, 4, {}, {}, {"loss": ["a"]}),
+        "history['loss'] must hold floats, got ['a']",
     ),
     "fold-in": (
         lambda: tp.threefry.fold_in(tp.threefry.key(0), 1.0),

@@ -209,6 +209,18 @@ def test_torch_in_the_users_mode(mode):
         np.testing.assert_array_equal(results[place], value, err_msg=str(place))
 
 
+def test_tf_inside_the_users_graph_says_so():
+    b = support.backend("tf")
+    import tensorflow as tf
+
+    @tf.function
+    def graph():
+        return b.activation("tanh", np.ones(2))
+
+    with pytest.raises(RuntimeError, match="call it outside tf.function"):
+        graph()
+
+
 def test_tf_under_the_users_tape():
     # A persistent tape of the user's watches variables; nothing of ours
     # must fail there or differ.

@@ -52,7 +52,12 @@ def placed(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
-        with tf.init_scope(), tf.device(self.place):
+        if not tf.executing_eagerly():
+            raise RuntimeError(
+                "backend 'tf' answers with NumPy arrays, which a graph "
+                "has not: call it outside tf.function"
+            )
+        with tf.device(self.place):
             return method(self, *args, **kwargs)
 
     return call

@@ -324,7 +324,8 @@ class Backend:
         history = ("loss",) if validation is None else ("loss", "val_loss")
         if resume is None:
             state = self.implementation.init_optimizer(training.optimizer, w)
-            start = TrainingState(0, 0, w, state, {name: [] for name in history})
+            empty: dict[str, list[float]] = {name: [] for name in history}
+            start = TrainingState(0, 0, w, state, empty, loss=training.loss)
         else:
             start = check.resume(net, training, resume, history, self.dtype)
         dropout = any(isinstance(layer, Dropout) for layer in net.layers)

@@ -243,6 +243,10 @@ def resume(
             f"the run to resume recorded {list(given.history)}, this one would record "
             f"{list(history)}: validation must be given in both or in neither"
         )
+    if given.loss not in (None, settings.loss):
+        raise InvalidInputError(
+            f"the run to resume went down {given.loss}, not {settings.loss}"
+        )
     w = weights(net, given.weights, dtype)
     best = None if given.best is None else weights(net, given.best, dtype)
     state = optimizer_state(settings.optimizer, given.optimizer, w, dtype)

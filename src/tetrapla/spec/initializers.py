@@ -48,7 +48,7 @@ class Constant(Initializer):
 
     def __post_init__(self) -> None:
         value = checks.real("value", self.value)
-        if abs(value) > np.finfo(np.float32).max:
+        if abs(value) > float(np.finfo(np.float32).max):
             raise InvalidInputError(f"value must be one of float32's, got {value!r}")
         object.__setattr__(self, "value", value)
 

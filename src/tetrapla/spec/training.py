@@ -144,7 +144,7 @@ class TrainingState:
     `epoch` and `step` count what is done; `weights` are the last ones,
     `optimizer` is the optimizer's state, `history` the epochs so far; `best`
     are the weights of the best epoch, and `best_loss` and `waited` what
-    early stopping knows.
+    early stopping knows; `loss` is what the history is of.
     """
 
     epoch: int
@@ -155,6 +155,7 @@ class TrainingState:
     best: Arrays | None = None
     best_loss: float = math.inf
     waited: int = 0
+    loss: Loss | None = None
 
     def __post_init__(self) -> None:
         for name in ("epoch", "step", "waited"):
