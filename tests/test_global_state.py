@@ -217,7 +217,7 @@ def test_tf_inside_the_users_graph_says_so():
     def graph():
         return b.activation("tanh", np.ones(2))
 
-    with pytest.raises(RuntimeError, match="call it outside tf.function"):
+    with pytest.raises(RuntimeError, match=r"call it outside tf\.function"):
         graph()
 
 
