@@ -54,11 +54,10 @@ class Sequential(nnx.Module):
     @in_own_precision
     def __call__(self, x: Array, key: Array | None = None) -> Array:
         for layer in self.layers:
-            x = (
-                layer(x, key)
-                if isinstance(layer, Dropout)
-                else layer(x)
-            )
+            if isinstance(layer, Dropout):
+                x = layer(x, key)
+            else:
+                x = layer(x)
         return x
 
     def weights(self) -> dict[str, Array]:

@@ -22,7 +22,9 @@ State = dict[str, Any]
 
 def root(v: Array, eps: float | Array, place: str) -> Array:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
-    return jnp.sqrt(v + eps) if place == "inside" else jnp.sqrt(v) + eps
+    if place == "inside":
+        return jnp.sqrt(v + eps)
+    return jnp.sqrt(v) + eps
 
 
 def bias_correction(beta: float, t: Step, dtype: Any) -> Array:
@@ -65,8 +67,10 @@ class Optimizer:
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = mu * s["velocity"] + before * d
-        step = mu * b + before * d if self.hyper.nesterov else b
-        return after * step, s | {"velocity": b}
+        s = s | {"velocity": b}
+        if self.hyper.nesterov:
+            return after * (mu * b + before * d), s
+        return after * b, s
 
     def step(
         self,

@@ -76,11 +76,10 @@ class Sequential:
 
     def __call__(self, x: Array, key: Key | None = None) -> Array:
         for layer in self.layers:
-            x = (
-                layer(x, key)
-                if isinstance(layer, Dropout)
-                else layer(x)
-            )
+            if isinstance(layer, Dropout):
+                x = layer(x, key)
+            else:
+                x = layer(x)
         return x
 
     def backward(self, da: Array) -> Array:

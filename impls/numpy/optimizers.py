@@ -20,7 +20,9 @@ Step = int  # counted from 1
 
 def root(v: Array, eps: float, place: str) -> Array:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
-    return np.sqrt(v + eps) if place == "inside" else np.sqrt(v) + eps
+    if place == "inside":
+        return np.sqrt(v + eps)
+    return np.sqrt(v) + eps
 
 
 def bias_correction(beta: float, t: Step) -> float:
@@ -67,9 +69,9 @@ class Optimizer:
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
         b[...] = mu * b + before * d
-        return after * (
-            mu * b + before * d if self.hyper.nesterov else b
-        )
+        if self.hyper.nesterov:
+            return after * (mu * b + before * d)
+        return after * b
 
     def step(self, gradients: dict[str, Array]) -> None:
         self.t += 1

@@ -63,11 +63,10 @@ class Sequential(tf.Module):
         self, x: tf.Tensor, key: tf.Tensor | None = None
     ) -> tf.Tensor:
         for layer in self.layers:
-            x = (
-                layer(x, key)
-                if isinstance(layer, Dropout)
-                else layer(x)
-            )
+            if isinstance(layer, Dropout):
+                x = layer(x, key)
+            else:
+                x = layer(x)
         return x
 
     def weights(self) -> dict[str, tf.Variable]:

@@ -20,7 +20,9 @@ Step: TypeAlias = Tensor  # counted from 1
 
 def root(v: Tensor, eps: float | Tensor, place: str) -> Tensor:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
-    return tf.sqrt(v + eps) if place == "inside" else tf.sqrt(v) + eps
+    if place == "inside":
+        return tf.sqrt(v + eps)
+    return tf.sqrt(v) + eps
 
 
 def bias_correction(beta: float, t: Step, dtype: tf.DType) -> Tensor:
@@ -67,9 +69,9 @@ class Optimizer(tf.Module):
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"].assign(mu * s["velocity"] + before * d)
-        return after * (
-            mu * b + before * d if self.hyper.nesterov else b
-        )
+        if self.hyper.nesterov:
+            return after * (mu * b + before * d)
+        return after * b
 
     def step(self, gradients: dict[str, Tensor]) -> None:
         t = self.t.assign_add(1)

@@ -58,11 +58,10 @@ class Sequential(nn.Module):
 
     def forward(self, x: Tensor, key: Tensor | None = None) -> Tensor:
         for layer in self.children():
-            x = (
-                layer(x, key)
-                if isinstance(layer, Dropout)
-                else layer(x)
-            )
+            if isinstance(layer, Dropout):
+                x = layer(x, key)
+            else:
+                x = layer(x)
         return x
 
     def weights(self) -> dict[str, Tensor]:

@@ -19,9 +19,9 @@ Step = int  # counted from 1
 
 def root(v: Tensor, eps: float, place: str) -> Tensor:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
-    return (
-        (v + eps).sqrt_() if place == "inside" else v.sqrt().add_(eps)
-    )
+    if place == "inside":
+        return (v + eps).sqrt_()
+    return v.sqrt().add_(eps)
 
 
 def bias_correction(beta: float, t: Step) -> float:
@@ -64,9 +64,9 @@ class Optimizer(torch.optim.Optimizer):
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
         b.mul_(mu).add_(d, alpha=before)
-        return after * (
-            mu * b + before * d if self.hyper.nesterov else b
-        )
+        if self.hyper.nesterov:
+            return after * (mu * b + before * d)
+        return after * b
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
