@@ -9,7 +9,7 @@ import pytest
 import support
 
 import tetrapla as tp
-from tetrapla.spec import threefry
+from tetrapla.spec import Loss, threefry
 
 NET = tp.Sequential(
     tp.Dense(2, 5, "tanh"),
@@ -79,13 +79,16 @@ def call(b, case, args):
     return leaves(result)
 
 
+WHOLE = (np.ndarray, np.generic, Loss)
+
+
 def leaves(value, path=""):
-    """Return every array in a result, by its path."""
+    """Return every array in a result, by its path; specifications are whole."""
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, tuple | list):
         items = enumerate(value)
-    elif hasattr(value, "__dict__") and not isinstance(value, np.ndarray | np.generic):
+    elif hasattr(value, "__dict__") and not isinstance(value, WHOLE):
         items = vars(value).items()
     else:
         return {path: value}
@@ -114,6 +117,8 @@ def test_results_are_numpy_of_the_dtype(name, dtype, case):
             assert value.shape == (), path
         elif isinstance(value, np.ndarray | np.generic):
             assert value.dtype == (bool if path.endswith(".mask") else dtype), path
+        elif path == "/state/loss":
+            assert value == CALLS[case][3].loss
         else:  # histories and counters
             assert value is None or type(value) in (int, float), path
 
