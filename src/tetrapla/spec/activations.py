@@ -12,6 +12,7 @@ Conventions, defined once for every backend:
   TensorFlow.)
 * NaN in gives NaN out.
 * a derivative that vanishes for large |z| is 0 there, never NaN.
+* for an infinite z nothing is promised: the frameworks differ there.
 """
 
 from dataclasses import dataclass, fields
