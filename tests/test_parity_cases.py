@@ -6,11 +6,11 @@ import support
 from tetrapla.data import MissingExtraError
 from tetrapla.parity.cases import Case
 from tetrapla.parity.comparison import require
-from tetrapla.parity.engine import comparisons
+from tetrapla.parity.engine import examine
 from tetrapla.parity.suite import cases
 from tetrapla.spec import ACTIVATIONS, LOSSES, OPTIMIZERS
 
-# The backends of a case are neighbours: they share one reference.
+# The backends of a case are neighbours: they share one expectation.
 ITEMS = [
     pytest.param(case, dtype, name, id=f"{case.id}-{dtype}-{name}")
     for case in cases()
@@ -23,7 +23,7 @@ ITEMS = [
 def test_agrees_with_the_specification(case: Case, dtype: str, name: str):
     backend = support.backend(name, dtype)
     try:
-        found = comparisons(case, backend)
+        found = examine(case, backend)
     except MissingExtraError as error:
         support.missing(str(error))
     assert found

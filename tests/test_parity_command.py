@@ -1,6 +1,7 @@
 """`tetrapla parity`: what it prints, writes and exits with."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -30,12 +31,12 @@ def test_one_component_agrees(tmp_path):
 
 
 def test_a_failure_exits_with_1_and_says_where(monkeypatch, tmp_path):
-    observe = engine.observe
+    checks = engine.checks
 
     def wrong(case, backend):
-        return {name: a + 1 for name, a in observe(case, backend).items()}
+        return (replace(check, got=check.got + 1) for check in checks(case, backend))
 
-    monkeypatch.setattr(engine, "observe", wrong)
+    monkeypatch.setattr(engine, "checks", wrong)
     path = tmp_path / "parity.json"
     choice = ("--backends", "numpy", "--dtype", "float64", "--filter", "activation/tanh")
     result = invoke(*choice, "--json", str(path))
@@ -43,7 +44,10 @@ def test_a_failure_exits_with_1_and_says_where(monkeypatch, tmp_path):
     assert "✗ numpy float64 activation/tanh: a[0, 0]: got 1, expected 0" in result.stdout
     assert "runs disagree: numpy (activation/tanh)" in result.stdout
     report = json.loads(path.read_text())
-    assert report["verdicts"][0]["differing"][0]["tensor"] == "a"
+    assert report["verdicts"][0]["first"] == "a"
+    assert report["verdicts"][0]["comparisons"][0]["outside"]
+    line = "numpy goes wrong first in activation/tanh (float64), a: another formula"
+    assert line in result.stdout
 
 
 @pytest.mark.parametrize(

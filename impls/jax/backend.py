@@ -32,27 +32,14 @@ activate = jax.jit(activations.activation, static_argnames="spec")
 activate_gradient = jax.jit(
     activations.activation_gradient, static_argnames="spec"
 )
-lose = jax.jit(losses.loss, static_argnames="spec")
 differentiate = jax.jit(
     training.loss_and_gradients, static_argnames="loss"
 )
-trace = jax.jit(training.trace, static_argnames="loss")
 
 
 @jax.jit
 def forward(model: Sequential, x: Any, key: Any) -> Any:
     return model(x, key)
-
-
-@partial(jax.jit, static_argnames="optimizer")
-def step(
-    optimizer: optimizers.Optimizer,
-    theta: Any,
-    g: Any,
-    state: Any,
-    eta: float,
-) -> Any:
-    return optimizer.step(theta, g, state, eta)
 
 
 def arrays(tensors: Any) -> Arrays:
@@ -214,8 +201,8 @@ class Backend:
 
     @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        # [()]: a scalar where there are no axes
-        return np.array(lose(loss, outputs, y))[()]
+        value = losses.loss(loss, jnp.array(outputs), jnp.array(y))
+        return np.array(value)[()]
 
     @scoped
     def loss_and_gradients(
@@ -247,9 +234,16 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        stages = trace(self.build(net, weights), loss, x, y, key)
-        names = net.stages(dropout=key is not None)  # jit sorts them
-        return {name: np.array(stages[name]) for name in names}
+        # Not compiled as one: each stage is given what is returned for
+        # the one before, where fusion would keep it unrounded.
+        stages = training.trace(
+            self.build(net, weights),
+            loss,
+            jnp.array(x),
+            jnp.array(y),
+            None if key is None else jnp.array(key),
+        )
+        return arrays(stages)
 
     @scoped
     def init_optimizer(
@@ -267,14 +261,15 @@ class Backend:
         gradients: Arrays,
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
-        # another learning rate is another argument, not another program
-        native = optimizers.optimizer(optimizer.with_lr(0.0))
-        given = native_state(state, optimizer.slots, weights)
-        eta = optimizer.lr
-        theta, new = step(native, weights, gradients, given, eta)
-        theta = {name: np.array(theta[name]) for name in weights}
+        theta, new = optimizers.optimizer(optimizer).step(
+            self.tensors(weights),
+            self.tensors(gradients),
+            native_state(state, optimizer.slots, weights),
+            optimizer.lr,
+        )
         t = state["t"] + 1
-        return theta, state_of(new, optimizer.slots, weights, t)
+        new_state = state_of(new, optimizer.slots, weights, t)
+        return arrays(theta), new_state
 
     def supports(self, optimizer: spec.Optimizer) -> spec.Support:
         return spec.Support("native")

@@ -16,7 +16,8 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
     from tetrapla.parity.cases import Case
-    from tetrapla.parity.engine import Verdict
+    from tetrapla.parity.engine import OnCheck, Verdict
+    from tetrapla.parity.report import Report
 
 
 QUIET = 15.0  # seconds without a word, where there is no terminal
@@ -56,8 +57,17 @@ def _words(
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write every verdict to FILE too.",
+    help="Write everything that was measured to FILE.",
 )
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a report with heat maps to FILE; it opens without a network.",
+)
+@click.option("--pairs", is_flag=True, help="Compare the backends with each other too.")
+@click.option("--trace", is_flag=True, help="Show training runs step by step.")
 @click.pass_context
 def parity(
     ctx: click.Context,
@@ -66,50 +76,82 @@ def parity(
     text: str,
     listing: bool,
     path: Path | None,
+    page: Path | None,
+    pairs: bool,
+    trace: bool,
 ) -> None:
     """Check that the implementations agree.
 
     Every component, networks and short training runs, on every installed
-    backend, against the specification evaluated in higher precision. Exits
-    with 1 if anything differs.
+    backend, against the specification evaluated in higher precision, each
+    number within its proven bound. float64 always runs beside float32: it
+    tells another formula from an unstable one. Exits with 1 if anything
+    differs.
     """
-    cases = _cases(text)
+    cases = _cases(text, trace)
     if listing:
         click.echo("\n".join(case.id for case in cases))
         return
     for name in dtype:
         if name not in DTYPES:
             raise Refusal(f"unknown dtype {name!r}; there are {', '.join(DTYPES)}")
-    if path is not None and not path.parent.is_dir():  # said before the run
-        raise Refusal(f"there is no folder {str(path.parent)!r} for {path.name}")
+    for file in (path, page):
+        if file is not None and not file.parent.is_dir():  # said before the run
+            raise Refusal(f"there is no folder {str(file.parent)!r} for {file.name}")
     wanted = tuple(d for d in dtype or DTYPES if any(d in c.dtypes for c in cases))
     if not wanted:
         raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
-    loaded, missing = _load(backends, wanted)
+    loaded, missing = _load(backends, _beside(wanted))
 
     from rich.console import Console
 
-    from tetrapla.parity.report import Report, show, write
+    from tetrapla.parity import report as reports
+    from tetrapla.parity.pairwise import Pairwise
 
-    verdicts = _run(cases, loaded)
+    pairwise = Pairwise()
+    cases = [case for case in cases if set(case.dtypes) & set(wanted)]
+    verdicts = _run(cases, loaded, pairwise)
     names = dict.fromkeys(backend.name for backend in loaded)
     versions = {name: version for name, version in available().items() if name in names}
-    report = Report(verdicts, versions, missing)
+    compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
+    report = reports.Report(verdicts, versions, missing, compared, wanted)
     console = Console()
     # Rich takes 80 columns for a pipe or a file: too few for four backends.
-    show(report, console if console.is_terminal else Console(width=100))
-    if path is not None:
-        try:
-            write(report, path)
-        except OSError as error:
-            raise Refusal(f"cannot write {path}: {error.strerror}") from error
+    console = console if console.is_terminal else Console(width=120)
+    if trace:
+        reports.show_trace(report, console)
+    reports.show(report, console)
+    if pairs:
+        reports.show_pairs(report, console)
+    _write(report, path, page)
     ctx.exit(1 if report.failures else 0)
 
 
-def _cases(text: str) -> "list[Case]":
+def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the dtypes to run: float64 judges what float32 may not."""
+    return tuple(dict.fromkeys(("float64", *dtypes)))
+
+
+def _write(report: "Report", path: Path | None, page: Path | None) -> None:
+    from tetrapla.parity import document, html
+
+    for file, write in ((path, document.write), (page, html.write)):
+        if file is not None:
+            try:
+                write(report, file)
+            except OSError as error:
+                raise Refusal(f"cannot write {file}: {error.strerror}") from error
+
+
+def _cases(text: str, trace: bool) -> "list[Case]":
+    from tetrapla.parity.cases import TrainingCase
     from tetrapla.parity.suite import cases
 
     chosen = [case for case in cases() if text in case.id]
+    if trace:
+        chosen = [case for case in chosen if isinstance(case, TrainingCase)]
+        if not chosen:
+            raise Refusal(f"--trace shows training runs, and none has {text!r} in its name")
     if not chosen:
         raise Refusal(f"no case has {text!r} in its name; --list prints them all")
     return chosen
@@ -133,7 +175,9 @@ def _load(
     return loaded, missing
 
 
-def _run(cases: "list[Case]", backends: list[Backend]) -> "list[Verdict]":
+def _run(
+    cases: "list[Case]", backends: list[Backend], on_check: "OnCheck"
+) -> "list[Verdict]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -142,22 +186,20 @@ def _run(cases: "list[Case]", backends: list[Backend]) -> "list[Verdict]":
     total = sum(b.dtype in case.dtypes for case in cases for b in backends)
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    verdicts: list[Verdict] = []
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task("", total=total)
-        said = time.monotonic()
+        said, done = time.monotonic(), 0
 
-        def on_case(case: "Case", dtype: str) -> None:
-            nonlocal said
-            progress.update(task, description=f"{case.id} {dtype}")
+        def on_verdict(v: "Verdict") -> None:
+            nonlocal said, done
+            done += 1
+            name = f"{v.case} {v.backend} {v.dtype}"
+            progress.update(task, advance=1, description=name)
             # In a log there is no bar: a line now and then instead.
             if not console.is_terminal and time.monotonic() - said > QUIET:
                 said = time.monotonic()
-                click.echo(f"{len(verdicts)}/{total} {case.id} {dtype}", err=True)
+                click.echo(f"{done}/{total} {name}", err=True)
 
-        for verdict in run(cases, backends, on_case):
-            verdicts.append(verdict)
-            progress.advance(task)
-    return verdicts
+        return list(run(cases, backends, on_verdict, on_check))

@@ -1,11 +1,12 @@
 """Cases x backends: whether the implementations agree.
 
-Four separate things, with small dataclasses between them:
+Separate things, with small dataclasses between them:
 
-    cases.py, suite.py    what is checked, and with which numbers
-    reference.py          what must come out, and of what size
-    observation.py        what a backend answers
-    comparison.py         how far apart they are, by tolerances.py
+    cases.py, suite*.py   what is checked, and with which numbers
+    verification.py       what a backend answers, beside what the oracle expects
+    comparison.py         how far apart they are, within the oracle's bounds
+    engine.py             verdicts, in both dtypes, and why a case differs
+    pairwise.py           backends against each other
 
-engine.py runs them and report.py prints.
+report.py prints, document.py writes JSON and html.py a page.
 """

@@ -1,8 +1,8 @@
-"""What is checked: each kind of case as data, with its rule of comparison.
+"""What is checked: each kind of case as data.
 
 A case holds specification objects and says where its numbers come from
-(samples.py); it computes nothing. reference.py says what must come out,
-observation.py asks a backend.
+(samples.py); it computes nothing. verification.py asks a backend, and the
+oracle what must come out.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 
 from tetrapla.parity import samples
-from tetrapla.parity.tolerances import DIFFERENCES, ROUNDING, TRAINING, Rule
 from tetrapla.spec import threefry
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data
@@ -30,7 +29,6 @@ class Case:
 
     id: str
     component: str
-    rule: ClassVar[Rule] = ROUNDING
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
 
 
@@ -61,7 +59,9 @@ class LossCase(Case):
 class NetworkCase(Case):
     """A network forward and backward, every stage.
 
-    `source` is a data set, or "normal" for random inputs and labels.
+    `source` is a data set; or "normal" for random inputs and labels; or
+    "cancelling" for weights and inputs whose products nearly cancel; or
+    "subnormal" for inputs of which some are below float32's normal numbers.
     """
 
     net: Sequential
@@ -78,16 +78,23 @@ class NetworkCase(Case):
     @cached_property
     def weights(self) -> Arrays:
         """The network's initial weights."""
+        # Ill-conditioned: all nearly the same, beside their differences.
+        base = 1e3 if self.source == "cancelling" else 0.0
         return {
-            name: samples.float32_valued(w) for name, w in self.net.init(seed=1).items()
+            name: samples.float32_valued(base * (w.ndim == 2) + w)
+            for name, w in self.net.init(seed=1).items()
         }
 
     @cached_property
     def data(self) -> Data:
         """The batch: (x, y)."""
-        if self.source != "normal":
+        if self.source not in ("normal", "cancelling", "subnormal"):
             return samples.real(self.source, self.batch)
         x = samples.normal(self.id, (self.batch, self.net.inputs))
+        if self.source == "cancelling":
+            x = samples.float32_valued(x - x.mean(axis=1, keepdims=True))
+        if self.source == "subnormal":
+            x = samples.float32_valued(x * np.resize([1e-40, 1.0, 1e-30], x.shape[1]))
         return x, labels(self.id, self.loss, self.batch, self.net.outputs)
 
 
@@ -95,7 +102,6 @@ class NetworkCase(Case):
 class DifferenceCase(NetworkCase):
     """A network's gradients against centred differences of its own loss."""
 
-    rule: ClassVar[Rule] = DIFFERENCES
     dtypes: ClassVar[tuple[str, ...]] = ("float64",)
 
 
@@ -103,12 +109,23 @@ class DifferenceCase(NetworkCase):
 class OptimizerCase(Case):
     """The state before the first step, then weights and state after each.
 
-    The learning rate may halve on the way.
+    Every step starts from the same weights and state in every backend: those
+    of the rule itself, evaluated in float64 and rounded to float32. On a long
+    path only some steps are asked for: the first and last ones, and between
+    them fewer and fewer. The learning rate may halve on the way.
     """
 
     optimizer: Optimizer
     steps: int = 5
     halve_after: int | None = None
+
+    @property
+    def asked(self) -> list[int]:
+        """The steps that a backend is asked to do, counted from 1."""
+        n = self.steps
+        if n <= 10:
+            return list(range(1, n + 1))
+        return sorted({1, 2, n - 1, n, *(int(n**p) for p in np.linspace(0.2, 0.98, 12))})
 
     @cached_property
     def weights(self) -> Arrays:
@@ -128,14 +145,13 @@ class OptimizerCase(Case):
 
 @dataclass(frozen=True)
 class TrainingCase(Case):
-    """A whole run: the history and the last weights."""
+    """A run: each step by its stages, then `fit`, epoch by epoch."""
 
     net: Sequential
     training: Training
     source: str
     rows: int
     validation: int = 0
-    rule: ClassVar[Rule] = TRAINING
 
     @cached_property
     def weights(self) -> Arrays:

@@ -1,48 +1,86 @@
-"""How far a backend's tensors are from the reference, as data.
+"""How far a backend's tensors are from the oracle's, as data.
 
 A comparison is never a bool that somebody may forget to look at: `compare`
-returns one Comparison per tensor, and `require` raises.
+returns a Comparison, and `require` raises.
+
+What is equal: NaN matches only NaN, an infinity only the same infinity, and
+-0 is 0: the sign of a zero is no error of any size. A finite exact value
+beyond the dtype's range matches the infinity of its sign.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tetrapla.parity.quantity import Quantity
-from tetrapla.parity.tolerances import Rule, allowed
+from tetrapla.oracle.bounded import Bounded
+from tetrapla.oracle.stages import Stage
 from tetrapla.spec.contract import Array
+
+KEPT = 64  # elements outside their bound that are remembered, the worst first
+AROUND = 2  # neighbours shown on either side of the worst element
+
+# Fractions in powers of two, for medians over millions of elements: below
+# 2^-40 (or exact), then octaves, then 1 and more.
+OCTAVES = 40
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element outside its bound."""
+
+    index: tuple[int, ...]
+    got: float
+    expected: float
+    distance: float  # inf where NaN or an infinity has no match
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One tensor, by its worst element.
 
-    `fraction` is the share of the tolerance that the worst element used:
-    above 1 it differs. `ulps` is the same element's distance in units in the
-    last place of the reference, rounded to the dtype; it is large where
-    larger terms cancelled. Where there is
-    nothing to measure (a shape, a missing tensor, NaN against a number)
-    both are inf and `problem` says why.
+    `fraction` is the share of the rigorous bound that the worst element
+    used: above 1 it is wrong. `likely` is the worst share of the
+    probabilistic bound, which decides nothing. `ulps` is the worst element's
+    distance in units in the last place of the exact value; it is large where
+    larger terms cancelled. Where there is nothing to measure (a shape, a
+    missing tensor, NaN against a number) they are inf and `problem` says why.
+    `unclaimed` counts the elements of which the oracle claims nothing: an
+    intermediate result of theirs may overflow the dtype, or a divisor be 0.
+
+    `step` is the step of a run, from 1, or None; `around` are the values next
+    to the worst element, `inputs` the tensors that the stage was given.
     """
 
     tensor: str
     fraction: float
-    ulps: float
+    ulps: float = 0.0
+    likely: float = 0.0
+    step: int | None = None
+    formula: str = ""
     index: tuple[int, ...] = ()
     got: float | None = None
     expected: float | None = None
-    tolerance: float | None = None
+    bound: float | None = None
     problem: str = ""
+    octaves: tuple[int, ...] = ()
+    unclaimed: int = 0
+    outside: tuple[Element, ...] = ()
+    around: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def agrees(self) -> bool:
-        """Whether the tensor is within the tolerance."""
+        """Whether every element is within its bound."""
         return self.fraction <= 1
+
+    @property
+    def place(self) -> str:
+        """The tensor, with the step where there is one."""
+        return self.tensor if self.step is None else f"step {self.step}: {self.tensor}"
 
 
 class DisagreementError(AssertionError):
-    """A backend and the reference differ; the message names tensor and element."""
+    """A backend and the oracle differ; the message names tensor and element."""
 
 
 def require(comparisons: Iterable[Comparison]) -> None:
@@ -55,83 +93,192 @@ def require(comparisons: Iterable[Comparison]) -> None:
 def str_of(c: Comparison) -> str:
     """Return one line for people: where, what came, what was expected."""
     if c.got is None:
-        return f"{c.tensor}: {c.problem}"
-    place = list(c.index) if c.index else ""
+        return f"{c.place}: {c.problem}"
+    at = list(c.index) if c.index else ""
     why = f" ({c.problem})" if c.problem else ""
     return (
-        f"{c.tensor}{place}: got {c.got:.17g}, expected {c.expected:.17g} "
-        f"+- {c.tolerance:.2g}: {c.fraction:.3g} of the tolerance, {c.ulps:.3g} ULP{why}"
+        f"{c.place}{at}: got {c.got:.17g}, expected {c.expected:.17g} "
+        f"+- {c.bound:.2g}: {c.fraction:.3g} of the bound, {c.ulps:.3g} ULP{why}"
     )
+
+
+def failed(tensor: str, problem: str, step: int | None = None) -> Comparison:
+    """Return the comparison of a tensor that has nothing to measure."""
+    return Comparison(tensor, np.inf, np.inf, np.inf, step=step, problem=problem)
 
 
 def compare(
-    got: Mapping[str, Array], expected: Mapping[str, Quantity], rule: Rule, dtype: str
-) -> tuple[Comparison, ...]:
-    """Return a comparison for every tensor that is expected or was given."""
-    comparisons = []
-    for name, quantity in expected.items():
-        if name in got:
-            array = np.asarray(got[name])
-            comparisons.append(compare_tensor(name, array, quantity, rule, dtype))
-        else:
-            comparisons.append(_failed(name, "the backend did not return it"))
-    for name in got.keys() - expected.keys():
-        comparisons.append(_failed(name, "the specification has no such tensor"))
-    return tuple(comparisons)
-
-
-def compare_tensor(
-    name: str, got: Array, expected: Quantity, rule: Rule, dtype: str
+    stage: Stage, got: Array | None, dtype: str, *, steps: Sequence[int] = ()
 ) -> Comparison:
-    """Return the comparison of one tensor."""
-    if got.shape != expected.shape:
-        return _failed(name, f"has shape {got.shape}, expected {expected.shape}")
+    """Return the comparison of one tensor with what the oracle expects.
+
+    With `steps` the first axis is of these steps of a run: the comparison is
+    of the first step that is outside its bound, or else of the worst.
+    """
+    problem = _unlike(stage, got, dtype)
+    if got is None or problem:
+        return failed(stage.tensor, problem)
+    parts = [
+        _block(got[index], expected, dtype, tuple(s.start or 0 for s in index), bool(steps))
+        for index, expected in stage.blocks()
+    ]
+    worst = max(parts, key=lambda c: c.fraction) if parts else Comparison("", 0.0)
+    outside = sorted((e for c in parts for e in c.outside), key=lambda e: -e.distance)
+    merged = replace(
+        worst,
+        tensor=stage.tensor,
+        formula=stage.formula,
+        likely=max((c.likely for c in parts), default=0.0),
+        octaves=tuple(int(n) for n in np.sum([c.octaves for c in parts], axis=0)),
+        outside=tuple(outside[:KEPT]),
+        unclaimed=sum(c.unclaimed for c in parts),
+    )
+    if steps and merged.index:
+        step, *index = merged.index
+        merged = replace(merged, step=steps[step], index=tuple(index))
+    if not merged.agrees:
+        merged = replace(merged, around=around(stage, got, worst.index))
+    return merged
+
+
+def _unlike(stage: Stage, got: Array | None, dtype: str) -> str:
+    """Return why the tensors cannot be compared number by number, or ''."""
+    if got is None:
+        return "the backend did not return it"
+    if got.shape != stage.shape:
+        return f"has shape {got.shape}, expected {stage.shape}"
     if got.dtype.kind == "f" and got.dtype != dtype:
-        return _failed(name, f"has dtype {got.dtype}, expected {dtype}")
+        return f"has dtype {got.dtype}, expected {dtype}"
     if got.dtype.kind not in "biuf":
-        return _failed(name, f"has dtype {got.dtype}, expected numbers")
+        return f"has dtype {got.dtype}, expected numbers"
+    return ""
+
+
+def _block(
+    got: Array, expected: Bounded, dtype: str, start: tuple[int, ...], steps: bool
+) -> Comparison:
+    if not got.size:
+        return Comparison("", 0.0, octaves=(0,) * (OCTAVES + 2))
     with np.errstate(all="ignore"):
-        distance = _distance(got, expected)
-        tolerance = allowed(rule, expected.size, dtype)
-        fraction = np.where(distance == 0, 0.0, distance / tolerance)
-        # NaN is what no comparison answers: it must not pass for small.
-        fraction = np.where(np.isnan(fraction), np.inf, fraction)
-        ulps = _ulps(distance, expected, dtype)
-    index = np.unravel_index(np.argmax(fraction), fraction.shape)
+        distance = np.broadcast_to(distances(got, expected), got.shape)
+        fraction = fractions(distance, expected.error)
+        likely = fraction
+        if expected.likely is not expected.error:
+            likely = fractions(distance, expected.likely)
+    choose = fraction
+    if steps and (fraction > 1).any():  # the first step that is wrong, not the worst
+        first = int(np.argmax((fraction > 1).reshape(len(fraction), -1).any(axis=1)))
+        choose = np.where(
+            np.arange(len(fraction)).reshape(-1, *[1] * (fraction.ndim - 1)) == first,
+            fraction,
+            -1.0,
+        )
+    flat = int(np.argmax(choose))
+    index = np.unravel_index(flat, fraction.shape)
+    ulps = ulps_of(distance[index], expected.magnitude[index], dtype)
+
+    def place(at: tuple[np.intp, ...]) -> tuple[int, ...]:
+        offset = start + (0,) * (len(at) - len(start))
+        return tuple(int(i) + o for i, o in zip(at, offset, strict=True))
+
+    outside = []
+    if fraction[index] > 1:
+        wrong = np.flatnonzero(fraction > 1)
+        order = np.argsort(-distance.flat[wrong], kind="stable")[:KEPT]
+        for i in wrong[order]:
+            at = np.unravel_index(i, fraction.shape)
+            element = Element(
+                place(at), float(got[at]), float(expected.floats[at]), float(distance[at])
+            )
+            outside.append(element)
     problem = "" if np.isfinite(distance[index]) else "NaN and inf match only themselves"
     return Comparison(
-        tensor=name,
+        tensor="",
         fraction=float(fraction[index]),
-        ulps=float(ulps[index]),
-        index=tuple(int(i) for i in index),
+        likely=float(np.max(likely)),
+        ulps=float(ulps),
+        index=place(index),
         got=float(got[index]),
         expected=float(expected.floats[index]),
-        tolerance=float(tolerance[index]),
+        bound=float(expected.error[index]),
         problem=problem,
+        octaves=_octaves(fraction),
+        outside=tuple(outside),
+        unclaimed=int(np.isinf(expected.error).sum()),
     )
 
 
-def _failed(name: str, problem: str) -> Comparison:
-    return Comparison(name, np.inf, np.inf, problem=problem)
-
-
-def _distance(got: Array, expected: Quantity) -> Array:
+def distances(got: Array, expected: Bounded) -> Array:
     """Return |got - expected|: 0 where both are NaN or the same infinity."""
     ar = expected.ar
-    # Subtracted in the reference's digits: 1 ULP of float64 is not 0.
-    exactly = ar.array(got.astype(np.float64))
-    distance = np.abs(ar.floats(exactly - expected.value))
-    wanted, given = expected.floats, got.astype(np.float64)
-    with np.errstate(over="ignore"):
-        rounded = wanted.astype(ar.dtype).astype(np.float64)
-    special = ~np.isfinite(rounded) | ~np.isfinite(given)
-    same = (np.isnan(rounded) & np.isnan(given)) | (rounded == given)
-    return np.where(special, np.where(same, 0.0, np.inf), distance)
+    given = got.astype(np.float64)
+    # Subtracted in the oracle's digits: 1 ULP of float64 is not 0.
+    distance = np.abs(ar.floats(ar.array(given) - expected.value))
+    # Of some elements the oracle claims nothing.
+    unclaimed = np.isinf(expected.error)
+    if np.isfinite(distance).all() and not unclaimed.any():
+        return np.asarray(distance)
+    wanted = expected.floats
+    # A number that may be beyond the range may be the infinity of its sign.
+    beyond = expected.magnitude + expected.error > ar.largest
+    infinite = beyond & (given == np.copysign(np.inf, wanted))
+    same = (np.isnan(wanted) & np.isnan(given)) | (wanted == given) | infinite
+    special = ~np.isfinite(wanted) | ~np.isfinite(given)
+    return np.where(same | unclaimed, 0.0, np.where(special, np.inf, distance))
 
 
-def _ulps(distance: Array, expected: Quantity, dtype: str) -> Array:
+def fractions(distance: Array, bound: Array) -> Array:
+    """Return distance / bound: 0 where equal; NaN never passes for small."""
+    # The bound itself was computed in float64.
+    fraction = np.where(distance == 0, 0.0, distance / (bound * (1 + 2.0**-40)))
+    return np.where(np.isnan(fraction), np.inf, fraction)
+
+
+def ulps_of(distance: Array, magnitude: Array, dtype: str) -> Array:
     """Return distances in ULPs; below the normal numbers in the smallest one."""
-    rounded = np.abs(expected.floats).astype(dtype)
-    smallest = np.finfo(dtype).smallest_normal
-    ulp = np.spacing(np.maximum(rounded, smallest)).astype(np.float64)
-    return np.where(distance == 0, 0.0, distance / ulp)
+    info = np.finfo(dtype)
+    with np.errstate(all="ignore"):
+        clipped = np.clip(magnitude, float(info.smallest_normal), float(info.max))
+        rounded = np.nan_to_num(clipped, nan=1.0).astype(dtype)
+        ulp = np.spacing(rounded).astype(np.float64)
+        return np.asarray(np.where(distance == 0, 0.0, distance / ulp))
+
+
+def _octaves(fraction: Array) -> tuple[int, ...]:
+    """Return how many fractions are in each octave below 1 (first: exact)."""
+    used = fraction[fraction > 0]
+    bins = np.zeros(OCTAVES + 2, int)
+    bins[0] = fraction.size - used.size
+    octave = np.floor(np.log2(np.minimum(used, 2.0))) + OCTAVES
+    np.add.at(bins, np.clip(octave + 1, 1, OCTAVES + 1).astype(int), 1)
+    return tuple(int(n) for n in bins)
+
+
+def median(octaves: Iterable[int]) -> float:
+    """Return the median fraction, to a factor of 2: the middle of its octave."""
+    counts = np.asarray(list(octaves))
+    if not counts.sum():
+        return 0.0
+    middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
+    return 0.0 if middle == 0 else float(2.0 ** (middle - 1 - OCTAVES + 0.5))
+
+
+def around(stage: Stage, got: Array, index: tuple[int, ...]) -> dict[str, Array]:
+    """Return the values next to an element: the tensor's, then its inputs'."""
+    shown = {stage.tensor: _near(got, index)}
+    for name, tensor in stage.inputs.items():
+        if tensor.shape == got.shape:
+            shown[name] = _near(tensor, index)
+        elif tensor.ndim == 1:  # a bias, or labels: along the last or first axis
+            at = index[-1:] if got.ndim and len(tensor) == got.shape[-1] else index[:1]
+            shown[name] = _near(tensor, at) if at else tensor[: 2 * AROUND + 1]
+        else:
+            shown[name] = tensor[
+                tuple(slice(0, 2 * AROUND + 1) for _ in range(tensor.ndim))
+            ]
+    return shown
+
+
+def _near(tensor: Array, index: tuple[int, ...]) -> Array:
+    at = tuple(slice(max(0, i - AROUND), i + AROUND + 1) for i in index)
+    return np.array(tensor[at])

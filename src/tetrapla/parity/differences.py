@@ -1,73 +1,81 @@
 """Gradients by centred differences of a backend's own loss, in float64.
 
-f'(w) = (f(w + h) - f(w - h)) / 2h - h^2 f'''/6 - ... The truncation grows
-with h^2 and the rounding with u |f| / h; h = cbrt(u) balances the two. The
-truncation is measured, not guessed: the difference of step 2h is off by four
-times as much, so the two are three truncations apart.
+Along a direction v, with h small:
+
+    (f(w + h v) - f(w - h v)) / 2h = f'(w) v + O(h^2)
+
+The truncation grows with h^2 and the rounding with u |f| / h; h = cbrt(u)
+balances the two. The truncation is measured, not guessed: the difference of
+step 2h is off by four times as much, so the two are three truncations apart.
+The rounding is the oracle's bound on the loss, carried through the network.
+
+The oracle's gradients are derived by hand, as NumPy's are; this check needs
+no derivation at all. One random direction per tensor: a wrong formula moves
+almost every one.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from tetrapla.backends import Backend
-from tetrapla.parity import reference, samples
-from tetrapla.parity.arithmetic import Float64
+from tetrapla.oracle import network
+from tetrapla.oracle.arithmetic import Float64
+from tetrapla.oracle.bounded import Bounded, given
+from tetrapla.parity import samples
 from tetrapla.parity.cases import DifferenceCase
-from tetrapla.parity.quantity import Quantity
-from tetrapla.spec.contract import Arrays
+from tetrapla.parity.verification import Check, checks, expected
+from tetrapla.spec.contract import Array
 
-ELEMENTS = 3  # of each tensor: a wrong formula is wrong nearly everywhere
 UNIT = float(np.finfo(np.float64).epsneg)
 STEP = 2.0 ** round(np.log2(np.cbrt(UNIT)))
 
-_SIZES = Float64("float64")  # for sizes alone, which need no more digits
+_BOUNDS = Float64("float64")  # for bounds alone, which need no more digits
 
 
-def places(case: DifferenceCase) -> dict[str, tuple[np.ndarray, ...]]:
-    """Return the elements of each tensor that are perturbed."""
-    rng = samples.generator(f"{case.id} elements")
-    tensors = case.weights | {"input": case.data[0]}
-    chosen = {}
-    for name, w in tensors.items():
-        flat = rng.permutation(w.size)[:ELEMENTS]
-        chosen[name] = np.unravel_index(flat, w.shape)
-    return chosen
-
-
-def observe(case: DifferenceCase, backend: Backend) -> Arrays:
-    """Return the backend's gradients at those places."""
+@checks.register
+def _(case: DifferenceCase, backend: Backend) -> Iterator[Check]:
     x, y = case.data
     result = backend.loss_and_gradients(case.net, case.weights, x, y, case.loss)
     gradients = result.weights | {"input": result.input}
-    return {name: gradients[name][at] for name, at in places(case).items()}
+    loss = float(_loss(case).error)
+    for name, gradient in gradients.items():
+        v = direction(case, name)
+        near = difference(case, backend, name, v, STEP)
+        far = difference(case, backend, name, v, 2 * STEP)
+        terms = float(np.abs(gradient * v).sum())  # added up here, in float64
+        error = abs(far - near) + loss / STEP + gradient.size * UNIT * terms
+        bounded = Bounded(_BOUNDS, near, error)
+        stage = expected(name, f"change of the loss along a direction of {name}", bounded)
+        yield Check(stage, np.asarray((gradient * v).sum(), backend.dtype))
 
 
-def expect(case: DifferenceCase, backend: Backend) -> dict[str, Quantity]:
-    """Return the centred differences there; sizes as in tolerances.DIFFERENCES."""
-    size = float(reference.expect(case, _SIZES)["trace.loss"].size)
-    expected = {}
-    for name, at in places(case).items():
-        near, far = [], []
-        for index in zip(*at, strict=True):
-            near.append(_difference(case, backend, name, index, STEP))
-            far.append(_difference(case, backend, name, index, 2 * STEP))
-        value = np.array(near)
-        truncation = np.abs(np.array(far) - value)
-        expected[name] = Quantity(_SIZES, value, truncation / UNIT + size / STEP)
-    return expected
+def direction(case: DifferenceCase, name: str) -> Array:
+    """Return a direction for a tensor: random signs, of length 1."""
+    tensors = case.weights | {"input": case.data[0]}
+    rng = samples.generator(f"{case.id} {name} direction")
+    signs = rng.choice([-1.0, 1.0], tensors[name].shape)
+    return np.asarray(signs / np.sqrt(signs.size))
 
 
-def _difference(
-    case: DifferenceCase, backend: Backend, name: str, index: tuple[int, ...], h: float
+def _loss(case: DifferenceCase) -> Bounded:
+    """Return the loss, with its bound carried through the network."""
+    x, y = case.data
+    weights = {name: given(_BOUNDS, w) for name, w in case.weights.items()}
+    inputs = given(_BOUNDS, x)
+    return network.loss_and_gradients(case.net, weights, inputs, y, case.loss, None)[1]
+
+
+def difference(
+    case: DifferenceCase, backend: Backend, name: str, v: Array, h: float
 ) -> float:
+    """Return the centred difference of the loss along v, of step h."""
     x, y = case.data
     tensors = case.weights | {"input": x}
-    losses, points = [], []
+    losses = []
     for step in (h, -h):
-        moved = np.array(tensors[name])
-        moved[index] += step * max(1.0, abs(moved[index]))
-        points.append(moved[index])
-        given = tensors | {name: moved}
-        inputs = given.pop("input")
-        outputs = backend.forward(case.net, given, inputs)
+        moved = tensors | {name: tensors[name] + step * v}
+        inputs = moved.pop("input")
+        outputs = backend.forward(case.net, moved, inputs)
         losses.append(float(backend.loss(case.loss, outputs, y)))
-    return float((losses[0] - losses[1]) / (points[0] - points[1]))
+    return (losses[0] - losses[1]) / (2 * h)

@@ -1,28 +1,41 @@
-"""Runs cases on backends: one verdict per backend and case.
+"""Run cases on backends: a verdict for every pair, in both dtypes.
 
-An exception in one case is that case's failure and hides no other.
+The float64 backend runs beside the float32 one, from the same
+float32-valued inputs. It judges what is computed, float32 judges how
+stably: see `cause`. An exception in one case is that case's failure and
+hides no other.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from tetrapla.backends import Backend
 from tetrapla.data import MissingExtraError
-from tetrapla.parity import differences, reference
-from tetrapla.parity.arithmetic import judge
-from tetrapla.parity.cases import Case, DifferenceCase
+from tetrapla.parity import differences  # noqa: F401 - registers its checks
+from tetrapla.parity.cases import Case
 from tetrapla.parity.comparison import Comparison, compare
-from tetrapla.parity.observation import observe
+from tetrapla.parity.verification import Check, checks, forget
 
 AGREES = "agrees"
 DIFFERS = "differs"
 ERROR = "error"
 NOT_RUN = "not run"
 
+FORMULA = "another formula"
+UNSTABLE = "an unstable form"
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one case on one backend in one dtype."""
+    """What became of one case on one backend in one dtype.
+
+    `comparisons` are in the order of computation; `cause` says of a failure
+    whether it is another formula or an unstable form of the right one.
+    """
 
     case: str
     component: str
@@ -31,6 +44,7 @@ class Verdict:
     status: str  # AGREES, DIFFERS, ERROR or NOT_RUN
     comparisons: tuple[Comparison, ...] = ()
     message: str = ""  # of an error, or why the case was not run
+    cause: str = ""
 
     @property
     def failed(self) -> bool:
@@ -38,31 +52,47 @@ class Verdict:
         return self.status in (DIFFERS, ERROR)
 
     @property
-    def fraction(self) -> float:
-        """The largest share of a tolerance that was used."""
-        return max((c.fraction for c in self.comparisons), default=0.0)
+    def first(self) -> Comparison | None:
+        """The first tensor outside its bound, in the order of computation."""
+        return next((c for c in self.comparisons if not c.agrees), None)
 
     @property
-    def ulps(self) -> float:
-        """The distance of that element in units in the last place."""
-        return max(((c.fraction, c.ulps) for c in self.comparisons), default=(0.0, 0.0))[1]
+    def worst(self) -> Comparison | None:
+        """The tensor that used the largest share of its bound."""
+        return max(self.comparisons, key=lambda c: c.fraction, default=None)
+
+    @property
+    def fraction(self) -> float:
+        """The largest share of a bound that was used."""
+        return 0.0 if self.worst is None else self.worst.fraction
 
 
-def comparisons(case: Case, backend: Backend) -> tuple[Comparison, ...]:
-    """Return how the backend does in the case, tensor by tensor.
+OnCheck = Callable[[Case, Backend, Check], None]
+
+
+def examine(
+    case: Case, backend: Backend, on_check: OnCheck | None = None
+) -> tuple[Comparison, ...]:
+    """Return how the backend does in the case, in the order of computation.
 
     Whatever the backend raises is passed on.
     """
-    if isinstance(case, DifferenceCase):
-        expected = differences.expect(case, backend)
-        got = differences.observe(case, backend)
-    else:
-        expected = reference.expect(case, judge(backend.dtype))
-        got = observe(case, backend)
-    return compare(got, expected, case.rule, backend.dtype)
+    found: list[tuple[tuple[int, int, int], Comparison]] = []
+    with np.errstate(all="ignore"):  # infinities are answers here
+        for position, check in enumerate(checks(case, backend)):
+            c = compare(check.stage, check.got, backend.dtype, steps=check.steps)
+            if check.step is not None:
+                c = replace(c, step=check.step)
+            # A tensor that holds all the steps of a run comes before the next
+            # tensor only up to the step where it is wrong.
+            step = c.step if check.steps and c.step and not c.agrees else 0
+            found.append(((check.part, step, position), c))
+            if on_check is not None:
+                on_check(case, backend, check)
+    return tuple(c for _, c in sorted(found, key=lambda pair: pair[0]))
 
 
-def verdict(case: Case, backend: Backend) -> Verdict:
+def verdict(case: Case, backend: Backend, on_check: OnCheck | None = None) -> Verdict:
     """Return the case's verdict on the backend; raises nothing of the backend's."""
 
     def give(status: str, found: tuple[Comparison, ...] = (), message: str = "") -> Verdict:
@@ -70,7 +100,7 @@ def verdict(case: Case, backend: Backend) -> Verdict:
         return Verdict(case.id, case.component, name, dtype, status, found, message)
 
     try:
-        found = comparisons(case, backend)
+        found = examine(case, backend, on_check)
     except MissingExtraError as error:
         return give(NOT_RUN, message=str(error))
     except Exception as error:  # a backend may raise anything
@@ -78,16 +108,73 @@ def verdict(case: Case, backend: Backend) -> Verdict:
     return give(AGREES if all(c.agrees for c in found) else DIFFERS, found)
 
 
+def judged(wide: Verdict | None, narrow: Verdict | None) -> list[Verdict]:
+    """Return the float64 and the float32 verdict, each with its cause."""
+    reason = cause(wide, narrow)
+    pair = [v for v in (wide, narrow) if v is not None]
+    return [replace(v, cause=reason) if v.status == DIFFERS else v for v in pair]
+
+
+def cause(wide: Verdict | None, narrow: Verdict | None) -> str:
+    """Return why a case differs: another formula, or an unstable form.
+
+    float64 within its bound and float32 not: the formula is right and its
+    form unstable. float64 outside: another formula; unless float32 is
+    outside too and every error shrank with the unit roundoff (to less than
+    the root of 2^-29), or is an overflow, as an unstable form's does.
+    """
+    if wide is None or wide.status != DIFFERS:
+        return UNSTABLE if wide is not None and wide.status == AGREES else ""
+    if narrow is None or narrow.status != DIFFERS:
+        return FORMULA
+    first = wide.first
+    twin = next((c for c in narrow.comparisons if first and c.place == first.place), None)
+    if first is None or twin is None or not first.outside or not twin.outside:
+        return FORMULA
+    wrong = {e.index: e.distance for e in twin.outside}
+    shrinks = [
+        math.isinf(e.distance) or e.distance <= 2.0**-14.5 * wrong.get(e.index, 0.0)
+        for e in first.outside
+    ]
+    return UNSTABLE if all(shrinks) else FORMULA
+
+
 def run(
     cases: Iterable[Case],
     backends: Sequence[Backend],
-    on_case: Callable[[Case, str], None] = lambda case, dtype: None,
+    on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+    on_check: OnCheck | None = None,
 ) -> Iterator[Verdict]:
-    """Yield the verdicts, case by case, each on every backend of its dtypes."""
-    for case in cases:
-        for dtype in case.dtypes:
-            judged = [b for b in backends if b.dtype == dtype]
-            if judged:
-                on_case(case, dtype)
-            for backend in judged:
-                yield verdict(case, backend)
+    """Yield the verdicts, case by case, each on every backend of its dtypes.
+
+    Backends of different names run side by side in threads.
+    """
+    wanted = list(cases)
+    names = list(dict.fromkeys(b.name for b in backends))
+
+    def of_one(name: str) -> dict[str, list[Verdict]]:
+        found = {}
+        for case in wanted:
+            pair: dict[str, Verdict] = {}
+            for dtype in ("float64", "float32"):
+                for backend in backends:
+                    if (backend.name, backend.dtype) == (name, dtype) and (
+                        dtype in case.dtypes
+                    ):
+                        pair[dtype] = verdict(case, backend, on_check)
+            found[case.id] = judged(pair.get("float64"), pair.get("float32"))
+            for v in found[case.id]:
+                on_verdict(v)
+        return found
+
+    try:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            # The last-named are the slowest to compile: they start first.
+            jobs = {name: pool.submit(of_one, name) for name in reversed(names)}
+            results = {name: job.result() for name, job in jobs.items()}
+    finally:
+        forget()
+    for case in wanted:
+        for dtype in ("float32", "float64"):
+            for name in names:
+                yield from (v for v in results[name][case.id] if v.dtype == dtype)

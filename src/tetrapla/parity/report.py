@@ -1,21 +1,19 @@
-"""Verdicts as a table for people and as JSON for programs."""
+"""Verdicts as tables for people, in the terminal."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tetrapla.files import write_atomically
-from tetrapla.parity.comparison import Comparison, str_of
-from tetrapla.parity.engine import AGREES, DIFFERS, ERROR, NOT_RUN, Verdict
+from tetrapla.parity.comparison import Comparison, median, str_of
+from tetrapla.parity.engine import ERROR, NOT_RUN, Verdict
+from tetrapla.parity.pairwise import Pair
 
-SHOWN = 4  # tensors of one failed case; a wrong one makes all after it wrong
+SHOWN = 4  # tensors of one failed case; a wrong one makes others wrong
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class Report:
     verdicts: Sequence[Verdict]
     versions: Mapping[str, str]  # of the backends that were run
     missing: Mapping[str, str]  # backends that are not here, and why
+    pairs: Sequence[Pair] = field(default_factory=tuple)
+    shown: Sequence[str] = ("float32", "float64")  # the dtypes that were asked for
 
     @property
     def failures(self) -> list[Verdict]:
@@ -33,18 +33,55 @@ class Report:
 
     @property
     def dtypes(self) -> list[str]:
-        """The dtypes that were run, in order."""
-        return sorted({v.dtype for v in self.verdicts})
+        """The dtypes of the tables, in order."""
+        return sorted({v.dtype for v in self.verdicts} & set(self.shown))
+
+    @property
+    def backends(self) -> list[str]:
+        """The backends that were run, in order."""
+        return list(dict.fromkeys(v.backend for v in self.verdicts))
+
+    @property
+    def components(self) -> list[str]:
+        """The rows of the tables, in order."""
+        return list(dict.fromkeys(v.component for v in self.verdicts))
+
+    def of(self, component: str, backend: str, dtype: str) -> list[Verdict]:
+        """Return the verdicts of one cell."""
+        wanted = (component, backend, dtype)
+        return [v for v in self.verdicts if (v.component, v.backend, v.dtype) == wanted]
+
+    def firsts(self) -> Iterator[tuple[Verdict, Comparison | None]]:
+        """Yield the first failure of each backend, in the order of the suite.
+
+        Cases go from primitives to whole runs, so a fault shows first where
+        it is. Of both dtypes the one that decides is float64.
+        """
+        for name in self.backends:
+            mine = [v for v in self.failures if v.backend == name]
+            order = {case: i for i, case in enumerate(dict.fromkeys(v.case for v in mine))}
+            if mine:
+                first = min(mine, key=lambda v: (order[v.case], v.dtype != "float64"))
+                yield first, first.first
+
+
+def octaves(verdicts: Iterable[Verdict]) -> tuple[int, ...]:
+    """Return the histogram of all fractions of the verdicts."""
+    counted = [c.octaves for v in verdicts for c in v.comparisons if c.octaves]
+    return tuple(int(n) for n in np.sum(counted, axis=0)) if counted else ()
 
 
 def show(report: Report, console: Console) -> None:
     """Print the tables, every failure, and the closing lines."""
     for dtype in report.dtypes:
-        title = f"{dtype}: worst share of the tolerance, and that element's ULPs"
+        title = f"{dtype}: worst and median share of the bound, and the worst's ULPs"
         console.print(Text(title, "bold"), soft_wrap=True)
         console.print(_table(report, dtype))
     for failure in report.failures:
         for line in _lines(failure):
+            console.print(line, soft_wrap=True)
+    for first, comparison in report.firsts():
+        for line in _first(first, comparison):
             console.print(line, soft_wrap=True)
     for last in closing(report):
         console.print(last, soft_wrap=True, markup=False, highlight=False)
@@ -53,14 +90,12 @@ def show(report: Report, console: Console) -> None:
 def _table(report: Report, dtype: str) -> Table:
     table = Table()
     table.add_column("component")
-    verdicts = [v for v in report.verdicts if v.dtype == dtype]
-    backends = list(dict.fromkeys(v.backend for v in verdicts))
-    for name in backends:
+    for name in report.backends:
         table.add_column(name)
-    for component in dict.fromkeys(v.component for v in verdicts):
-        row = [v for v in verdicts if v.component == component]
-        cells = [_cell([v for v in row if v.backend == name]) for name in backends]
-        table.add_row(Text(component), *cells)
+    for component in report.components:
+        row = [report.of(component, name, dtype) for name in report.backends]
+        if any(row):
+            table.add_row(Text(component), *(_cell(verdicts) for verdicts in row))
     return table
 
 
@@ -70,20 +105,99 @@ def _cell(verdicts: Sequence[Verdict]) -> Text:
         return Text("not run", "dim")
     if any(v.status == ERROR for v in run):
         return Text("✗ error", "bold red")
-    worst = max(run, key=lambda v: v.fraction)
+    worst = max(run, key=lambda v: v.fraction).worst
+    fraction, ulps = (worst.fraction, worst.ulps) if worst else (0.0, 0.0)
     failed = any(v.failed for v in run)
-    text = f"{'✗' if failed else '✓'} {short(worst.fraction)} {short(worst.ulps):>6}"
+    middle = short(median(octaves(run)))
+    text = f"{'✗' if failed else '✓'} {short(fraction)} {middle} {short(ulps):>5}"
     return Text(text, "bold red" if failed else "green")
 
 
-def short(x: float) -> str:
-    """Return a number in at most six characters, for a table.
+def show_pairs(report: Report, console: Console) -> None:
+    """Print a matrix of backends x backends for every component."""
+    if len(report.backends) < 2:
+        return
+    for dtype in report.dtypes:
+        title = f"{dtype}: each pair's worst share of the sum of both bounds, and its ULPs"
+        console.print(Text(title, "bold"), soft_wrap=True)
+        table = Table()
+        table.add_column("component")
+        names = [
+            (a, b) for i, a in enumerate(report.backends) for b in report.backends[i + 1 :]
+        ]
+        for left, right in names:
+            table.add_column(f"{left} {right}")
+        for component in report.components:
+            cells = [worst_pair(report, component, dtype, *pair) for pair in names]
+            if any(cells):
+                table.add_row(Text(component), *(_pair_cell(pair) for pair in cells))
+        console.print(table)
 
-    >>> short(0.1234), short(9.08e6), short(math.inf)
-    ('0.12', '9.1e6', 'inf')
+
+def worst_pair(
+    report: Report, component: str, dtype: str, left: str, right: str
+) -> Pair | None:
+    """Return where two backends are furthest apart in a component."""
+    both = {left, right}
+    pairs = [
+        p
+        for p in report.pairs
+        if (p.component, p.dtype) == (component, dtype) and {p.left, p.right} == both
+    ]
+    return max(pairs, key=lambda p: p.fraction, default=None)
+
+
+def _pair_cell(pair: Pair | None) -> Text:
+    if pair is None:
+        return Text("")
+    style = "green" if pair.fraction <= 1 else "bold red"
+    return Text(f"{short(pair.fraction)} {short(pair.ulps):>5}", style)
+
+
+def show_trace(report: Report, console: Console) -> None:
+    """Print runs step by step: every stage's share of its bound."""
+    for case in dict.fromkeys(v.case for v in report.verdicts):
+        for dtype in report.dtypes:
+            verdicts = [v for v in report.verdicts if (v.case, v.dtype) == (case, dtype)]
+            title = f"{case}, {dtype}: each stage's share of its bound, and its ULPs"
+            console.print(Text(title, "bold"), soft_wrap=True)
+            table = Table()
+            table.add_column("step", justify="right")
+            table.add_column("stage")
+            table.add_column("from")
+            for v in verdicts:
+                table.add_column(v.backend)
+            for place in dict.fromkeys(
+                (c.step, c.tensor, c.formula) for v in verdicts for c in v.comparisons
+            ):
+                step, tensor, formula = place
+                cells = [_stage_cell(v, step, tensor) for v in verdicts]
+                table.add_row(
+                    "" if step is None else str(step), Text(tensor), Text(formula), *cells
+                )
+            console.print(table)
+
+
+def _stage_cell(verdict: Verdict, step: int | None, tensor: str) -> Text:
+    found = [c for c in verdict.comparisons if (c.step, c.tensor) == (step, tensor)]
+    if not found:
+        return Text("-", "dim")
+    worst = max(found, key=lambda c: c.fraction)
+    style = "green" if worst.agrees else "bold red"
+    mark = "✓" if worst.agrees else "✗"
+    return Text(f"{mark} {short(worst.fraction)} {short(worst.ulps):>5}", style)
+
+
+def short(x: float) -> str:
+    """Return a number in at most five characters, for a table.
+
+    >>> short(0.1234), short(0.00123), short(9.08e6), short(math.inf)
+    ('0.12', '.001', '9.1e6', 'inf')
     """
     if not math.isfinite(x):
         return str(x)
+    if 0 < x < 0.01:
+        return f"{x:.3f}"[1:] if x >= 0.0005 else "~0"
     if x < 100:
         return f"{x:.2f}"
     return f"{x:.1e}".replace("e+0", "e").replace("e+", "e") if x >= 1e4 else f"{x:.0f}"
@@ -101,9 +215,27 @@ def _lines(failure: Verdict) -> Iterator[Text]:
         yield Text(f"  ... and {len(wrong) - SHOWN} more tensors of this case", "dim")
 
 
+def _first(verdict: Verdict, c: Comparison | None) -> Iterator[Text]:
+    """Yield where a backend first goes wrong, and the numbers around it."""
+    place = "" if c is None else f", {c.place}"
+    cause = f": {verdict.cause}" if verdict.cause else ""
+    name = f"{verdict.backend} goes wrong first in {verdict.case} ({verdict.dtype}){place}"
+    yield Text(name + cause, "bold")
+    if c is None:
+        return
+    if c.formula:
+        yield Text(f"  {c.tensor} = {c.formula}")
+    for tensor, values in c.around.items():
+        printed = np.array2string(
+            np.asarray(values), precision=9, threshold=30, separator=", ", prefix="  " * 10
+        )
+        yield Text(f"  {tensor} near there: {printed}", "dim")
+
+
 def closing(report: Report) -> Iterator[str]:
     """Yield the last lines: the count, what was not run, what is missing."""
     ran = [v for v in report.verdicts if v.status != NOT_RUN]
+    ran = [v for v in ran if v.dtype in report.shown or v.failed]
     cases = len({v.case for v in ran})
     what = _count(cases, "case") + f" x {_count(len(report.versions), 'backend')}"
     wrong = report.failures
@@ -122,44 +254,3 @@ def closing(report: Report) -> Iterator[str]:
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def document(report: Report) -> dict[str, Any]:
-    """Return the report as plain values for JSON; inf and NaN are words."""
-    from tetrapla import __version__
-
-    count = {
-        status: sum(v.status == status for v in report.verdicts)
-        for status in (AGREES, DIFFERS, ERROR, NOT_RUN)
-    }
-    return {
-        "tetrapla": __version__,
-        "backends": dict(report.versions),
-        "missing": dict(report.missing),
-        "dtypes": report.dtypes,
-        "count": count,
-        "verdicts": [_verdict(v) for v in report.verdicts],
-    }
-
-
-def _verdict(v: Verdict) -> dict[str, Any]:
-    worst = max(v.comparisons, key=lambda c: c.fraction, default=None)
-    values = asdict(v)
-    del values["comparisons"]
-    return values | {
-        "worst": None if worst is None else _plain(worst),
-        "differing": [_plain(c) for c in v.comparisons if not c.agrees],
-    }
-
-
-def _plain(comparison: Comparison) -> dict[str, Any]:
-    return {
-        name: str(x) if isinstance(x, float) and not math.isfinite(x) else x
-        for name, x in asdict(comparison).items()
-    }
-
-
-def write(report: Report, path: Path) -> None:
-    """Write the JSON, whole or not at all."""
-    text = json.dumps(document(report), indent=1, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())

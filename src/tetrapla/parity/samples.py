@@ -17,9 +17,11 @@ from tetrapla.spec.contract import Array, Data
 # where 1 + exp(z), tanh and erf stop changing in each dtype (9, 17, 20, 37),
 # and between them, where one library's softplus is already linear (25, 30);
 # where exp overflows or underflows in float32 (88, 104) and float64 (710,
-# 745); what only stable forms survive (1e4); values whose square vanishes,
-# but none below float32's normal numbers, which are 0 to TensorFlow and JAX.
+# 745); what only stable forms survive (1e4); values whose square vanishes;
+# and subnormals, which are 0 to TensorFlow and JAX, and may be to anyone.
 MAGNITUDES = (
+    1.5e-45,
+    1e-40,
     2e-38,
     1e-30,
     1e-8,
@@ -65,14 +67,14 @@ def normal(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
 
 def pre_activations(name: str) -> Array:
     """Return the specials, then normal draws: (rows, 8)."""
-    draws = 3 * generator(name).standard_normal(12 * 8 - len(SPECIALS))
+    draws = 3 * generator(name).standard_normal(13 * 8 - len(SPECIALS))
     return float32_valued(np.concatenate([SPECIALS, draws]).reshape(-1, 8))
 
 
 def upstream(name: str, shape: tuple[int, ...]) -> Array:
-    """Return gradients from above: of order 1, and some 0, 1e-6 and 1e-30."""
+    """Return gradients from above: of order 1, some 0, tiny or subnormal."""
     rng = generator(name)
-    scales = rng.choice([1.0, 1.0, 1.0, 1e-6, 1e-30, 0.0], shape)
+    scales = rng.choice([1.0, 1.0, 1.0, 1e-6, 1e-30, 1e-39, 0.0], shape)
     return float32_valued(scales * rng.standard_normal(shape))
 
 
@@ -80,7 +82,7 @@ def logits(name: str, shape: tuple[int, ...]) -> Array:
     """Return logits, of which some are 0, -0, +-20 and +-1e4."""
     z = 2 * generator(name).standard_normal(shape)
     places = generator(f"{name} places").permutation(z.size)[: z.size // 2]
-    z.flat[places] = np.resize([0.0, 1e4, -1e4, 20.0, -20.0, -0.0, 1e-6], len(places))
+    z.flat[places] = np.resize([0.0, 1e4, -1e4, 20.0, -0.0, -20.0, 1e-6], len(places))
     return float32_valued(z)
 
 
@@ -124,14 +126,15 @@ def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
     """Return the gradients of a step: eight kinds, a column each.
 
     Of order 1; near epsilon (1e-6, 1e-8); whose square vanishes in float32
-    (1e-30); 0; constant, whose variance is 0 in the end; a large one that
-    fades, which AMSGrad remembers; of changing sign.
+    (1e-30); 0, or subnormal every third step; constant, whose variance is 0
+    in the end and whose maximum is a tie; a large one that fades, which
+    AMSGrad remembers; of changing sign.
     """
     draws = generator(f"{name} step {step}").standard_normal((4, 8))
     draws[:, 1] *= 1e-6
     draws[:, 2] *= 1e-8
     draws[:, 3] *= 1e-30
-    draws[:, 4] = 0
+    draws[:, 4] = 0 if step % 3 else 1e-40
     draws[:, 5] = 1
     draws[:, 6] *= 100.0 * 0.1**step
     draws[:, 7] = np.abs(draws[:, 7]) * (-1) ** step

@@ -52,6 +52,7 @@ def _activations() -> Iterator[Case]:
         yield ActivationCase(name, row, g, samples.pre_activations(name))
         nan = np.array([[np.nan, 1.0, -1.0]])
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
+    # Logits have ties, 0, -0 and +-1e4 among them.
     for label, shape in {"width-1": (3, 1), "rank-1": (5,), "rank-3": (2, 3, 4)}.items():
         name, g = f"activation/softmax-{label}", Softmax()
         yield ActivationCase(name, "activation/softmax", g, samples.logits(name, shape))
@@ -62,12 +63,11 @@ def _losses() -> Iterator[Case]:
         yield from _elementwise(reduction, over, (5, 3))
     for reduction in REDUCTIONS:
         yield from _softmax_cross_entropy(reduction, (5, 3))
-    # A batch as large as the outputs, and single examples and outputs.
-    for shape in ((3, 3), (1, 3), (4, 1), (1, 1)):
+    # A batch as large as the outputs, and one example of one output.
+    for shape in ((3, 3), (1, 1)):
         yield from _elementwise("mean", "sum", shape)
         yield from _softmax_cross_entropy("mean", shape)
-    yield from _certain()
-    yield from _tails()
+    yield from _one_by_one()
 
 
 def _elementwise(reduction: str, over: str, shape: tuple[int, ...]) -> Iterator[Case]:
@@ -103,31 +103,30 @@ def _bce(loss: Loss, form: str, label: str, shape: tuple[int, ...]) -> Case:
     )
 
 
-def _tails() -> Iterator[Case]:
-    """Right answers given surely, each alone: only stable forms keep the loss."""
-    z = np.array([[20.0], [-20.0], [50.0], [-50.0], [1e4], [-1e4], [0.0], [30.0]])
-    y = np.array([[1.0], [0.0], [1.0], [0.0], [1.0], [0.0], [1.0], [0.0]])
-    p = samples.float32_valued(np.array([[1e-6], [1e-3], [1 - 1e-6], [1e-30]]))
-    sure = np.array([[0.0], [0.0], [1.0], [0.0]])
-    for reduction in ("none", "sum"):
-        loss = BinaryCrossEntropy(reduction=reduction)
-        yield LossCase(
-            f"loss/bce-logits-tails-{reduction}", "loss/bce on logits", loss, z, y
-        )
-        loss = BinaryCrossEntropy(reduction=reduction, from_logits=False)
-        name = f"loss/bce-probabilities-tails-{reduction}"
-        yield LossCase(name, "loss/bce on probabilities", loss, p, sure)
+def _one_by_one() -> Iterator[Case]:
+    """Yield examples of one output each, which no neighbour can hide.
 
-
-def _certain() -> Iterator[Case]:
-    """Probabilities of exactly 0 and 1, and the labels they agree with or not."""
-    row = "loss/bce on probabilities"
-    for label, p, y in (
-        ("right", [[0.0, 1.0]], [[0.0, 1.0]]),
-        ("wrong-0", [[0.0, 0.5]], [[1.0, 1.0]]),
-        ("wrong-1", [[0.5, 1.0]], [[0.0, 0.0]]),
-        ("unsure", [[0.0, 1.0]], [[0.25, 0.25]]),
+    Right answers given surely: only stable forms keep their loss. Then
+    probabilities of exactly 0 and 1, with labels that agree or not.
+    """
+    z = [20.0, -20.0, 50.0, -50.0, 1e4, -1e4, 0.0, 30.0]
+    right = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    p = [1e-6, 1e-3, 1 - 1e-6, 1e-30, 0.999, 1e-40, 2e-38, 1e-4]
+    sure = [0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    ends = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.5]
+    beside = [0.0, 1.0, 1.0, 0.0, 0.25, 0.25, 1.0, 0.0]
+    for label, form, given, y in (
+        ("tails", "logits", z, right),
+        ("tails", "probabilities", p, sure),
+        ("certain", "probabilities", ends, beside),
     ):
-        name = f"loss/bce-certain-{label}"
-        loss = BinaryCrossEntropy(from_logits=False)
-        yield LossCase(name, row, loss, np.array(p), np.array(y))
+        outputs = samples.float32_valued(np.array(given)[:, None])
+        for how in ("none", "sum"):
+            loss = BinaryCrossEntropy(reduction=how, from_logits=form == "logits")
+            yield LossCase(
+                f"loss/bce-{form}-{label}-{how}",
+                f"loss/bce on {form}",
+                loss,
+                outputs,
+                np.array(y)[:, None],
+            )

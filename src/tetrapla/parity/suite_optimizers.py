@@ -87,7 +87,7 @@ def optimizer_cases() -> Iterator[Case]:
     for case_id, spec, steps in (
         ("adam-defaults", opt.Adam(), 5),
         ("adam-no-averages", opt.Adam(lr=0.1, beta1=0.0, beta2=0.0), 5),
-        ("adam-long", opt.Adam(lr=0.1), 25),
+        ("adam-long", opt.Adam(lr=1e-3), 1000),
         ("sgd-momentum-decoupled", both, 5),
         # A rate of 0 leaves v - m^2 to rounding from the first step on.
         ("rmsprop-no-variance", opt.RMSProp(rho=0.0, centered=True, eps=1e-3), 5),

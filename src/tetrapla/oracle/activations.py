@@ -1,0 +1,173 @@
+"""The oracle: activations and their derivatives (spec/activations.py).
+
+Where the specification accepts several ways to compute a value, `widest`
+lists them: the first, which does not cancel, gives the value.
+"""
+
+import numpy as np
+
+from tetrapla.oracle.bounded import (
+    Bounded,
+    exact,
+    if_positive,
+    lift,
+    maximum,
+    select,
+    widest,
+)
+from tetrapla.spec import activations as spec
+from tetrapla.spec.contract import Array
+
+
+def activation(g: spec.Activation, z: Bounded) -> Bounded:
+    """Return g(z)."""
+    match g:
+        case spec.Identity():
+            return z
+        case spec.Sigmoid():
+            return sigmoid(z)
+        case spec.Tanh():
+            return z.apply("tanh")
+        case spec.ReLU():
+            return if_positive(z, z, nothing(z))
+        case spec.Softmax():
+            return softmax(z)
+        case spec.LeakyReLU(slope):
+            return if_positive(z, z, slope * z)
+        case spec.ELU(alpha):
+            return if_positive(z, z, alpha * z.apply("expm1"))
+        case spec.Softplus():
+            return softplus(z)
+        case spec.SiLU():
+            return z * sigmoid(z)
+        case spec.GELUErf():
+            return z * cumulative(z)
+        case spec.GELUTanh():
+            return 0.5 * z * one_plus_tanh(cubic(z))
+    raise TypeError(f"the oracle has no {g!r}")
+
+
+def gradient(g: spec.Activation, z: Bounded, da: Bounded) -> Bounded:
+    """Return the vector-Jacobian product of g at z with da."""
+    if isinstance(g, spec.Identity):
+        return da
+    if isinstance(g, spec.ReLU):
+        return if_positive(z, da, nothing(da))
+    if isinstance(g, spec.Softmax):
+        return softmax_gradient(z, da)
+    return da * derivative(g, z)
+
+
+def derivative(g: spec.Activation, z: Bounded) -> Bounded:
+    """Return g'(z), element by element."""
+    one = exact(z.ar, 1.0)
+    match g:
+        case spec.Sigmoid():
+            return sigmoid_slope(z)
+        case spec.Tanh():
+            t = z.apply("tanh")
+            return widest(1 - t.square(), (1 - t) * (1 + t))
+        case spec.LeakyReLU(slope):
+            return if_positive(z, one, slope)
+        case spec.ELU(alpha):
+            # The paper's form is alpha + g(z), which cancels far below 0; it is
+            # also what the derivative of expm1 is in PyTorch and JAX.
+            plain = alpha * (z.apply("expm1") + 1)
+            return if_positive(z, one, widest(alpha * z.apply("exp"), plain))
+        case spec.Softplus():
+            e = (-abs(z)).apply("exp")  # and what differentiation makes of log1p(e)
+            return widest(sigmoid(z), if_positive(z, 1 - e / (1 + e), e / (1 + e)))
+        case spec.SiLU():
+            s = sigmoid(z)
+            return widest(s * (1 + z * sigmoid(-z)), s + z * sigmoid_slope(z))
+        case spec.GELUErf():
+            return cumulative(z) + z * density(z)
+        case spec.GELUTanh():
+            u = cubic(z)
+            t = u.apply("tanh")
+            du = root_of_two_over_pi(z) * (1 + 3 * lift(z.ar, 0.044715) * z * z)
+            curved = widest(0.5 * (1 - t.square()), 2 * sigmoid_slope(2 * u))
+            return 0.5 * one_plus_tanh(u) + z * curved * du
+    raise TypeError(f"the oracle has no derivative of {g!r}")
+
+
+def sigmoid(z: Bounded) -> Bounded:
+    """Return 1 / (1 + exp(-z)), without overflow."""
+    e = (-abs(z)).apply("exp")
+    return select(z.value > 0, 1 / (1 + e), e / (1 + e))
+
+
+def sigmoid_slope(z: Bounded) -> Bounded:
+    """Return s (1 - s) as s(z) s(-z), which does not cancel."""
+    e = (-abs(z)).apply("exp")
+    # Differentiation of e / (1 + e) has a difference of two quotients.
+    quotient = e / (1 + e)
+    return widest(sigmoid(z) * sigmoid(-z), e * (1 / (1 + e) - quotient / (1 + e)))
+
+
+def one_plus_tanh(u: Bounded) -> Bounded:
+    """Return 1 + tanh(u) = 2 sigmoid(2u); the first form cancels for u < 0."""
+    return widest(2 * sigmoid(2 * u), 1 + u.apply("tanh"))
+
+
+def cumulative(z: Bounded) -> Bounded:
+    """Return Phi(z) = (1 + erf(z / sqrt 2)) / 2 = erfc(-z / sqrt 2) / 2."""
+    x = z * exact(z.ar, 0.5).apply("sqrt")
+    return 0.5 * widest((-x).apply("erfc"), 1 + x.apply("erf"))
+
+
+def density(z: Bounded) -> Bounded:
+    """Return phi(z) = exp(-z^2/2) / sqrt(2 pi)."""
+    x = z * exact(z.ar, 0.5).apply("sqrt")
+    e = widest((-0.5 * z * z).apply("exp"), (-x * x).apply("exp"))
+    return e / (2 * pi(z)).apply("sqrt")
+
+
+def softplus(z: Bounded) -> Bounded:
+    """Return log(1 + exp(z)), as max(z, 0) + log(1 + exp(-|z|))."""
+    return maximum(z, nothing(z)) + (-abs(z)).apply("exp").apply("log1p")
+
+
+def softmax(z: Bounded) -> Bounded:
+    """Return exp(z_i) / sum_j exp(z_j) over the last axis."""
+    e = shifted(z).apply("exp")
+    return e / e.sum(-1, keepdims=True)
+
+
+def softmax_gradient(z: Bounded, da: Bounded) -> Bounded:
+    """Return a (da - sum_j da_j a_j), a = softmax(z), over the last axis."""
+    a = softmax(z)
+    plain = a * (da - (da * a).sum(-1, keepdims=True))
+    # Differentiation of e / sum e divides later.
+    e = shifted(z).apply("exp")
+    total = e.sum(-1, keepdims=True)
+    inner = (da * (e / total / total)).sum(-1, keepdims=True)
+    return widest(plain, e * (da / total - inner))
+
+
+def shifted(z: Bounded) -> Bounded:
+    """Return z minus the largest of its row: any other shift would do."""
+    top = z.value.max(axis=-1, keepdims=True)
+    return z - exact(z.ar, top)
+
+
+def nothing(z: Bounded) -> Bounded:
+    """Return 0 where z is a number, NaN where it is NaN; exact."""
+    value: Array = np.where(np.isnan(z.floats), np.nan, 0.0)
+    return exact(z.ar, value)
+
+
+def cubic(z: Bounded) -> Bounded:
+    """Return sqrt(2/pi) (z + 0.044715 z^3)."""
+    return root_of_two_over_pi(z) * (z + 0.044715 * z * z * z)
+
+
+def root_of_two_over_pi(z: Bounded) -> Bounded:
+    """Return sqrt(2/pi)."""
+    return (2 / pi(z)).apply("sqrt")
+
+
+def pi(z: Bounded) -> Bounded:
+    """Return pi, rounded."""
+    value = exact(z.ar, z.ar.pi())
+    return Bounded(z.ar, value.value, z.ar.unit * value.magnitude)

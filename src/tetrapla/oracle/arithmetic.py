@@ -1,0 +1,149 @@
+"""Two arithmetics for the oracle: NumPy's float64, and double-double.
+
+A backend is judged by an arithmetic that rounds far less than it does:
+float32 by float64, float64 by pairs of float64 (doubledouble.py). Formulas
+are written once, over the functions named here.
+
+`unit`, `tiny` and `largest` belong to the dtype that is judged: the unit
+roundoff, the smallest normal number and the largest finite one. `accuracy`
+and `product_accuracy` are the arithmetic's own: what one operation may be
+off by, relative to its result, and a matrix product relative to |x| |y|.
+The oracle charges them to every bound, so that its own rounding is never
+laid at a backend's door.
+"""
+
+import math
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+import numpy as np
+
+from tetrapla.oracle import doubledouble as dd
+from tetrapla.spec.contract import Array
+
+
+class Arithmetic(Hashable, Protocol):
+    """What a formula may use beside + - * / and comparisons."""
+
+    dtype: str
+    unit: float
+    tiny: float
+    largest: float
+    accuracy: float
+    bounds: bool  # without them, all errors are 0: for values alone
+
+    def product_accuracy(self, n: int) -> float:
+        """Return the error of a product of inner length n over |x| |y|."""
+
+    def array(self, x: Any) -> Any:
+        """Return x, exactly, as an array of this arithmetic."""
+
+    def floats(self, x: Any) -> Array:
+        """Return x rounded to float64."""
+
+    def where(self, condition: Array, x: Any, y: Any) -> Any:
+        """Return x where the condition holds and y elsewhere."""
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        """Return the matrix product of two matrices."""
+
+    def apply(self, function: str, x: Any) -> Any:
+        """Return exp, expm1, log, log1p, tanh, erf, erfc or sqrt of x."""
+
+    def pi(self) -> Any:
+        """Return pi, a scalar."""
+
+
+def _by_element(function: Callable[[float], float]) -> Callable[[Array], Array]:
+    ufunc: Callable[[Array], Array] = np.frompyfunc(function, 1, 1)
+    return ufunc
+
+
+_NUMPY: dict[str, Callable[[Array], Array]] = {
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "tanh": np.tanh,
+    "erf": _by_element(math.erf),
+    "erfc": _by_element(math.erfc),
+    "sqrt": np.sqrt,
+}
+
+
+class _Judged:
+    """The numbers of the dtype that is judged."""
+
+    def __init__(self, dtype: str, bounds: bool = True) -> None:
+        info = np.finfo(dtype)
+        self.bounds = bounds
+        self.dtype = dtype
+        self.unit = float(info.epsneg)
+        self.tiny = float(info.smallest_normal)
+        self.largest = float(info.max)
+
+
+class Float64(_Judged):
+    """NumPy's float64; erf and erfc, which NumPy lacks, from `math`."""
+
+    accuracy = 2.0**-50  # NumPy's functions stay within 4 ULP
+
+    def product_accuracy(self, n: int) -> float:
+        return n * 2.0**-52
+
+    def array(self, x: Any) -> Array:
+        return np.asarray(x, np.float64)
+
+    def floats(self, x: Any) -> Array:
+        return np.asarray(x)
+
+    def where(self, condition: Array, x: Any, y: Any) -> Array:
+        return np.asarray(np.where(condition, x, y))
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        result: Array = x @ y
+        return result
+
+    def apply(self, function: str, x: Array) -> Array:
+        return np.asarray(_NUMPY[function](x), np.float64)
+
+    def pi(self) -> Array:
+        return np.asarray(np.pi)
+
+
+class Pairs(_Judged):
+    """Double-double: about 100 bits."""
+
+    accuracy = dd.ACCURACY
+
+    def product_accuracy(self, n: int) -> float:
+        return 2.0**-60
+
+    def array(self, x: Any) -> dd.DoubleDouble:
+        if isinstance(x, dd.DoubleDouble):
+            return x
+        return dd.DoubleDouble(np.asarray(x, np.float64))
+
+    def floats(self, x: dd.DoubleDouble) -> Array:
+        return x.floats()
+
+    def where(self, condition: Array, x: Any, y: Any) -> dd.DoubleDouble:
+        return dd.where(condition, x, y)
+
+    def matmul(self, x: dd.DoubleDouble, y: dd.DoubleDouble) -> dd.DoubleDouble:
+        return dd.matmul(x, y)
+
+    def apply(self, function: str, x: dd.DoubleDouble) -> dd.DoubleDouble:
+        applied: dd.DoubleDouble = getattr(dd, function)(x)
+        return applied
+
+    def pi(self) -> dd.DoubleDouble:
+        return dd.pi()
+
+
+JUDGES: dict[str, Arithmetic] = {"float32": Float64("float32"), "float64": Pairs("float64")}
+
+
+def judge(dtype: str) -> Arithmetic:
+    """Return the arithmetic that judges backends of the dtype."""
+    return JUDGES[dtype]

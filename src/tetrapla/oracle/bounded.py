@@ -1,0 +1,415 @@
+"""Numbers with a bound: an exact value, and how far a computed one may be.
+
+A `Bounded` stands for every number that a correct implementation may hold
+at one place of a formula: all within `error` of `value`. Each operation
+takes operands that are anywhere within their own bounds, rounds as the
+dtype does (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.,
+sections 2.2 and 3.3: running error analysis, with its second-order terms),
+and may flush a result below the normal numbers to zero. Where operands
+cancel, the value is small and the bound stays large, so every element is
+judged by what was added up to make it, and by nothing else in its tensor.
+
+`likely` is the same with sqrt(n) in place of n for sums of n terms (Higham
+and Mary, A new approach to probabilistic rounding error analysis, SIAM J.
+Sci. Comput. 41, 2019): reported, never decisive.
+
+Formulas are written over Bounded once and evaluated in any arithmetic.
+Bounds need no precision and are float64 always.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tetrapla.oracle.arithmetic import Arithmetic, Float64
+from tetrapla.oracle.budgets import BUDGETS, SATURATED
+from tetrapla.spec.contract import Array
+
+Axis = int | tuple[int, ...] | None
+
+# Higham and Mary's lambda: a sum exceeds its likely bound with a probability
+# below 2 n exp(-lambda^2 / 2), 1e-10 for n = 1000.
+LAMBDA = 8.0
+
+
+def gamma(n: int, unit: float) -> float:
+    """Return gamma_n = n u / (1 - n u), for n roundings in a row."""
+    return n * unit / (1 - n * unit)
+
+
+def likely_gamma(n: int, unit: float) -> float:
+    """Return Higham and Mary's gamma_n with sqrt(n), or gamma_n if that is less."""
+    return min(gamma(n, unit), float(np.expm1(LAMBDA * np.sqrt(n) * unit + n * unit**2)))
+
+
+class Bounded:
+    """An array of exact values, each with a bound on a computed one's error."""
+
+    __array_ufunc__ = None  # an ndarray on the left asks __radd__ and so on
+
+    def __init__(
+        self, ar: Arithmetic, value: Any, error: Any = 0.0, likely: Any = None
+    ) -> None:
+        self.ar = ar
+        self.value = ar.array(value)
+        self.error: Array = _like(error, self.value.shape)
+        self.likely: Array = self.error
+        if likely is not None and likely is not error:
+            self.likely = _like(likely, self.value.shape)
+
+    @cached_property
+    def floats(self) -> Array:
+        """The values, rounded to float64."""
+        return self.ar.floats(self.value)
+
+    @cached_property
+    def magnitude(self) -> Array:
+        """The absolute values, in float64."""
+        return np.abs(self.floats)
+
+    @cached_property
+    def overflows(self) -> Array | None:
+        """Where a computed number may be infinite though the exact one is not."""
+        beyond = self.magnitude + self.error > self.ar.largest
+        if not beyond.any():  # the usual case; NaN is not greater
+            return None
+        return beyond & np.isfinite(self.magnitude)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def _select(self, pick: Callable[[Any], Any]) -> "Bounded":
+        likely = None if self.likely is self.error else pick(self.likely)
+        return Bounded(self.ar, pick(self.value), pick(self.error), likely)
+
+    def __getitem__(self, index: Any) -> "Bounded":
+        return self._select(lambda x: x[index])
+
+    @property
+    def T(self) -> "Bounded":  # noqa: N802 - NumPy's name
+        """The transpose."""
+        return self._select(lambda x: x.T)
+
+    def __neg__(self) -> "Bounded":
+        likely = None if self.likely is self.error else self.likely
+        return Bounded(self.ar, -self.value, self.error, likely)
+
+    def __abs__(self) -> "Bounded":
+        likely = None if self.likely is self.error else self.likely
+        return Bounded(self.ar, abs(self.value), self.error, likely)
+
+    def __add__(self, other: "Number") -> "Bounded":
+        b = lift(self.ar, other)
+        return _result("+", self.value + b.value, (self, b), np.add)
+
+    def __sub__(self, other: "Number") -> "Bounded":
+        b = lift(self.ar, other)
+        return _result("-", self.value - b.value, (self, b), np.add)
+
+    def __rsub__(self, other: "Number") -> "Bounded":
+        return lift(self.ar, other) - self
+
+    def __mul__(self, other: "Number") -> "Bounded":
+        b = lift(self.ar, other)
+
+        def inherited(x: Array, y: Array) -> Array:
+            return times(self.magnitude + x, y) + times(b.magnitude, x)
+
+        return _result("*", self.value * b.value, (self, b), inherited)
+
+    def square(self) -> "Bounded":
+        """Return the product with itself, or what pow(x, 2) makes of it."""
+        return _result("square", self.value * self.value, (self,), self._squared)
+
+    def _squared(self, x: Array) -> Array:
+        return times(2 * self.magnitude + x, x)
+
+    def __truediv__(self, other: "Number") -> "Bounded":
+        b = lift(self.ar, other)
+        value = self.value / b.value
+
+        def inherited(x: Array, y: Array) -> Array:
+            # |x^/y^ - x/y| <= (|dx| + |x/y| |dy|) / (|y| - |dy|)
+            quotient = np.abs(self.ar.floats(value))
+            nearest = b.magnitude - y
+            moved = x + times(quotient, y)
+            bound = np.where(nearest > 0, moved / nearest, np.inf)
+            return np.where(moved == 0, 0.0, bound)
+
+        return _result("/", value, (self, b), inherited)
+
+    def __rtruediv__(self, other: "Number") -> "Bounded":
+        return lift(self.ar, other) / self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __matmul__(self, other: "Bounded") -> "Bounded":
+        return product(self, other)
+
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> "Bounded":
+        """Return the sum, in any order of addition."""
+        value = self.value.sum(axis=axis, keepdims=keepdims)
+        count = self.value.size // max(1, value.size)
+
+        def total(x: Array) -> Array:
+            return np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
+
+        def bound(error: Array, gamma_n: float) -> Array:
+            terms = total(self.magnitude + error)
+            flushed = np.where((terms < self.ar.tiny * count) & (terms > 0), count - 1, 0)
+            own = self.ar.accuracy * count
+            error = total(error) + (gamma_n + own) * terms + flushed * self.ar.tiny
+            return np.asarray(error)
+
+        unit = self.ar.unit
+        error = bound(self.error, gamma(count - 1, unit))
+        if count == 1 and self.likely is self.error:
+            return Bounded(self.ar, value, error)
+        return Bounded(
+            self.ar, value, error, bound(self.likely, likely_gamma(count - 1, unit))
+        )
+
+    def mean(self, axis: Axis = None) -> "Bounded":
+        """Return the sum divided by the count."""
+        total = self.sum(axis)
+        count: int = self.value.size // max(1, total.value.size)
+        return total / count
+
+    def apply(self, function: str) -> "Bounded":
+        """Return the elementary function of the argument, by its name."""
+        value = self.ar.array(self.ar.apply(function, self.value))
+        x, f = self.floats, self.ar.floats(value)
+        budget: Any = BUDGETS[function].roundings
+        if function in _GAPS:  # far out, tanh and erf are exactly 1 in every library
+            gap = _GAPS[function](x)
+            saturated = gap < SATURATED * self.ar.unit
+            budget = np.where(saturated, 2 * gap / self.ar.unit, budget)
+        moved = _MOVED[function]
+        return _result(budget, value, (self,), lambda dx: moved(x, f, dx))
+
+
+Number = Bounded | float | Array
+
+
+def _like(x: Any, shape: tuple[int, ...]) -> Array:
+    """Return x as a float64 array of the shape; a view where it can be."""
+    x = np.asarray(x, float)
+    return x if x.shape == shape else np.broadcast_to(x, shape)
+
+
+def times(a: Array, b: Array) -> Array:
+    """Return a * b where 0 * inf is 0: an exact infinity has no error."""
+    result = np.asarray(a * b)
+    if np.isnan(result).any():
+        result = np.where((a == 0) | (b == 0), 0.0, result)
+    return result
+
+
+def _result(
+    rounded: Any,
+    value: Any,
+    operands: tuple[Bounded, ...],
+    inherited: Callable[..., Array],
+) -> Bounded:
+    """Return what an operation makes of operands anywhere within their bounds.
+
+    `inherited` returns how far the exact operation moves when the operands
+    move by their errors; `rounded` is the operation's budget, or its name.
+    """
+    ar = operands[0].ar
+    if isinstance(rounded, str):
+        rounded = BUDGETS[rounded].roundings
+    result = Bounded(ar, value)
+    if not ar.bounds:
+        return result
+    relative = rounded * ar.unit + ar.accuracy
+    flows = [flow for x in operands if (flow := x.overflows) is not None]
+    rounds = result.magnitude
+    infinite = np.isinf(rounds)
+    if infinite.any():  # an infinity is not rounded
+        rounds = np.where(infinite, 0.0, rounds)
+
+    def bound(moved: Array) -> Array:
+        error = moved + relative * (rounds + moved)
+        small = result.magnitude - error < ar.tiny
+        if small.any():  # a computed result may be flushed to 0
+            error = error + np.where(small & (result.magnitude + error > 0), ar.tiny, 0.0)
+        for flow in flows:
+            error = np.where(flow, np.inf, error)
+        return _like(error, result.shape)
+
+    result.error = result.likely = bound(inherited(*(x.error for x in operands)))
+    if any(x.likely is not x.error for x in operands):
+        result.likely = bound(inherited(*(x.likely for x in operands)))
+    return result
+
+
+def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
+    """Return a b, or a b + plus, added up in any order.
+
+    A product takes part in at most as many additions as there are other
+    terms: gamma_n |a| |b| (Higham, section 3.1), plus gamma_(n-1) |plus|.
+    """
+    ar, n = a.ar, a.shape[-1]
+    value = ar.matmul(a.value, b.value)
+    if plus is not None:
+        value = value + plus.value
+    exact = not (a.error.any() or b.error.any())
+    terms = a.magnitude @ b.magnitude
+    count = n + (plus is not None)
+
+    def bound(x: Array, y: Array, p: Any, gamma_n: float, gamma_p: float) -> Array:
+        moved, reach = np.zeros(()), terms
+        if not exact:
+            moved = a.magnitude @ y + x @ (b.magnitude + y)
+            reach = terms + moved
+        flushed = np.where((reach < n * ar.tiny / ar.unit) & (reach > 0), n * ar.tiny, 0.0)
+        own = ar.product_accuracy(n) + ar.accuracy
+        error = moved + (gamma_n + own) * reach + flushed
+        if plus is not None:
+            error = error + p + (gamma_p + ar.accuracy) * (plus.magnitude + p)
+        return np.asarray(error)
+
+    p_error = 0.0 if plus is None else plus.error
+    p_likely = 0.0 if plus is None else plus.likely
+    error = bound(a.error, b.error, p_error, gamma(count, ar.unit), gamma(n, ar.unit))
+    likely = bound(
+        a.likely,
+        b.likely,
+        p_likely,
+        likely_gamma(count, ar.unit),
+        likely_gamma(n, ar.unit),
+    )
+    for x in (a, b) if plus is None else (a, b, plus):
+        if x.overflows is not None:  # rare: no element of the product is safe
+            error = likely = np.full(value.shape, np.inf)
+    return Bounded(ar, value, error, likely)
+
+
+def _moved_sqrt(x: Array, f: Array, dx: Array) -> Array:
+    # Near 0 the slope is infinite, but the move is not: at most sqrt(dx).
+    low = np.maximum(x - dx, 0.0)
+    return np.where(dx == 0, 0.0, np.where(dx < x, dx / (f + np.sqrt(low)), np.sqrt(dx)))
+
+
+def _moved_log(x: Array, f: Array, dx: Array) -> Array:
+    return np.where(dx == 0, 0.0, np.where(dx < x, -np.log1p(-dx / x), np.inf))
+
+
+def _moved_erf(x: Array, f: Array, dx: Array) -> Array:
+    nearest = np.maximum(np.abs(x) - dx, 0.0)
+    return times(2 / np.sqrt(np.pi) * np.exp(-(nearest**2)), dx)
+
+
+# How far f(x) moves when x moves by at most dx: f = f(x) is given too.
+_MOVED: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "exp": lambda x, f, dx: times(f, np.expm1(dx)),
+    "expm1": lambda x, f, dx: times(f + 1, np.expm1(dx)),
+    "log": _moved_log,
+    "log1p": lambda x, f, dx: _moved_log(1 + x, f, dx),
+    "tanh": lambda x, f, dx: times(1 / np.cosh(np.maximum(np.abs(x) - dx, 0)) ** 2, dx),
+    "erf": _moved_erf,
+    "erfc": _moved_erf,
+    "sqrt": _moved_sqrt,
+}
+
+# 1 - |f(x)|, accurately, for the functions that level off at 1.
+_GAPS: dict[str, Callable[[Array], Array]] = {
+    "tanh": lambda x: 2 / (np.exp(2 * np.abs(x)) + 1),
+    "erf": lambda x: Float64("float64").apply("erfc", np.abs(x)),
+}
+
+
+def lift(ar: Arithmetic, x: Number) -> Bounded:
+    """Return x as a Bounded; a plain number is one a backend rounds once."""
+    if isinstance(x, Bounded):
+        return x
+    value = np.asarray(x, float)
+    if ar.dtype == "float64":
+        return Bounded(ar, value)
+    with np.errstate(over="ignore"):
+        rounded = value.astype(ar.dtype).astype(float) != value
+    return Bounded(ar, value, ar.unit * np.abs(value) * rounded)
+
+
+def given(ar: Arithmetic, x: Any) -> Bounded:
+    """Return data: a backend has the same numbers, or 0 for a subnormal one."""
+    value = np.asarray(x, np.float64)
+    magnitude = np.abs(value)
+    small = magnitude < ar.tiny
+    return Bounded(ar, value, np.where(small, magnitude, 0.0) if small.any() else 0.0)
+
+
+def exact(ar: Arithmetic, x: Any) -> Bounded:
+    """Return numbers that no implementation rounds or flushes."""
+    return Bounded(ar, x)
+
+
+def coefficient(*forms: Bounded) -> Bounded:
+    """Return a scalar that backends form in float64 and round once.
+
+    Each form's error is what float64 loses on the way; the last rounding is
+    the dtype's own.
+    """
+    c = widest(*forms)
+    return Bounded(c.ar, c.value, c.error + c.ar.unit * (c.magnitude + c.error))
+
+
+def if_positive(z: Bounded, a: Number, b: Number) -> Bounded:
+    """Return a where z > 0 and b elsewhere.
+
+    Where z may lie on either side of 0 within its own bound, either branch
+    is right, and their distance joins the bound: there and nowhere else.
+    """
+    a, b = lift(z.ar, a), lift(z.ar, b)
+    positive = z.value > 0
+    value = z.ar.where(positive, a.value, b.value)
+    error = np.where(positive, a.error, b.error)
+    likely = np.where(positive, a.likely, b.likely)
+    doubtful = (z.magnitude <= z.error) & (z.error > 0)
+    if doubtful.any():
+        jump = np.where(doubtful, np.abs(a.floats - b.floats), 0.0)
+        error = np.where(doubtful, np.maximum(a.error, b.error) + jump, error)
+        likely = np.where(doubtful, np.maximum(a.likely, b.likely) + jump, likely)
+    return Bounded(z.ar, value, error, likely)
+
+
+def select(condition: Array, a: Number, b: Bounded) -> Bounded:
+    """Return a where the condition holds and b elsewhere: numpy.where."""
+    a = lift(b.ar, a)
+    return Bounded(
+        b.ar,
+        b.ar.where(condition, a.value, b.value),
+        np.where(condition, a.error, b.error),
+        np.where(condition, a.likely, b.likely),
+    )
+
+
+def widest(first: Bounded, *others: Bounded) -> Bounded:
+    """Return a value in its first form, with room for the errors of the others.
+
+    All are ways to compute the same number that the specification accepts.
+    """
+    error, likely = first.error, first.likely
+    for other in others:
+        # A form of which nothing is known (its divisor may be 0) adds nothing.
+        error = np.fmax(error, np.where(np.isfinite(other.error), other.error, error))
+        likely = np.fmax(likely, np.where(np.isfinite(other.likely), other.likely, likely))
+    return Bounded(first.ar, first.value, error, likely)
+
+
+def maximum(a: Bounded, b: Number) -> Bounded:
+    """Return the larger; its error is at most the larger error."""
+    b = lift(a.ar, b)
+    larger = a.ar.where(a.value < b.value, b.value, a.value)
+    return Bounded(
+        a.ar, larger, np.maximum(a.error, b.error), np.maximum(a.likely, b.likely)
+    )

@@ -1,0 +1,142 @@
+"""The oracle: a whole pass, and a few whole steps, from the first inputs.
+
+Here bounds are carried from stage to stage, which is rigorous but widens
+with every layer and step: for what shows no stages (forward,
+loss_and_gradients, fit). Stages that can be seen are verified one by one,
+from the inputs that the backend itself had: stages.py.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tetrapla.oracle import activations, layers, losses, optimizers
+from tetrapla.oracle.arithmetic import Arithmetic
+from tetrapla.oracle.bounded import Bounded, exact, given
+from tetrapla.spec import threefry
+from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.layers import Dense, Dropout, Sequential
+from tetrapla.spec.losses import Loss
+from tetrapla.spec.training import Training
+
+Tensors = dict[str, Bounded]
+
+
+def forward(
+    net: Sequential, weights: Tensors, x: Bounded, key: threefry.Key | None
+) -> Tensors:
+    """Return "i.z" of every dense layer and "i.a" of every layer."""
+    stages: Tensors = {}
+    a = x
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer, Dense):
+            z = layers.linear(a, weights[f"{i}.weight"], weights[f"{i}.bias"])
+            stages[f"{i}.z"] = z
+            a = activations.activation(layer.activation, z)
+        elif isinstance(layer, Dropout) and key is not None:
+            a = layers.dropped(layer, layers.mask(layer, i, key, a.shape), a)
+        stages[f"{i}.a"] = a
+    return stages
+
+
+def loss_and_gradients(
+    net: Sequential,
+    weights: Tensors,
+    x: Bounded,
+    y: Array,
+    loss: Loss,
+    key: threefry.Key | None,
+) -> tuple[Tensors, Bounded, Tensors, Bounded]:
+    """Return the forward stages, the loss, and its gradients: weights', input's."""
+    stages = forward(net, weights, x, key)
+    outputs = stages[f"{len(net.layers) - 1}.a"]
+    da = losses.gradient(loss, outputs, y)
+    gradients: Tensors = {}
+    for i, layer in reversed(list(enumerate(net.layers))):
+        if isinstance(layer, Dense):
+            before = stages[f"{i - 1}.a"] if i else x
+            dz = activations.gradient(layer.activation, stages[f"{i}.z"], da)
+            gradients[f"{i}.weight"] = before.T @ dz
+            gradients[f"{i}.bias"] = dz.sum(0)
+            da = dz @ weights[f"{i}.weight"].T
+        elif isinstance(layer, Dropout) and key is not None:
+            da = layers.dropped(layer, layers.mask(layer, i, key, da.shape), da)
+    return stages, losses.loss(loss, outputs, y), gradients, da
+
+
+@dataclass
+class Run:
+    """A run of a few steps with its bounds carried along: what `fit` must do.
+
+    `weights` and `slots` are those after the steps so far; `losses` has one
+    Bounded per step.
+    """
+
+    ar: Arithmetic
+    net: Sequential
+    training: Training
+    weights: Tensors
+    slots: dict[str, Tensors]
+    epoch: int
+    step: int
+    losses: list[Bounded] = field(default_factory=list)
+
+    @classmethod
+    def start(
+        cls,
+        ar: Arithmetic,
+        net: Sequential,
+        training: Training,
+        weights: Arrays,
+        optimizer: Arrays,
+        epoch: int,
+        step: int,
+    ) -> "Run":
+        """Return a run that goes on from a backend's own state."""
+        slots = {
+            name: {s: given(ar, optimizer[f"{s}/{name}"]) for s in training.optimizer.slots}
+            for name in weights
+        }
+        theta = {name: given(ar, w) for name, w in weights.items()}
+        return cls(ar, net, training, theta, slots, epoch, step)
+
+    def one_epoch(self, data: Data) -> None:
+        """Go through the data once."""
+        x, y = data
+        dropout = any(isinstance(layer, Dropout) for layer in self.net.layers)
+        for rows in self.training.batches(self.training.order(self.epoch, len(x))):
+            key = self.training.dropout_key(self.step) if dropout else None
+            batch = given(self.ar, x[rows]), y[rows]
+            _, loss, gradients, _ = loss_and_gradients(
+                self.net, self.weights, *batch, self.training.loss, key
+            )
+            self.losses.append(loss)
+            self.step += 1
+            for name, theta in self.weights.items():
+                self.weights[name], self.slots[name] = optimizers.update(
+                    self.training.optimizer,
+                    theta,
+                    gradients[name],
+                    self.slots[name],
+                    self.step,
+                )
+        self.epoch += 1
+
+    def history(self, data: Data, validation: Data | None) -> Iterator[tuple[str, Bounded]]:
+        """Yield the last epoch's row of the history."""
+        rows = self.training.batches(np.arange(len(data[0])))
+        seen = exact(self.ar, 0.0)
+        mean = self.training.loss.reduction == "mean"
+        for loss, batch in zip(self.losses[-len(rows) :], rows, strict=True):
+            seen = seen + loss * (len(batch) if mean else 1)
+        yield "loss", seen / len(data[0])
+        if validation is not None:
+            x, y = validation
+            outputs = list(
+                forward(self.net, self.weights, given(self.ar, x), None).values()
+            )
+            yield (
+                "val_loss",
+                losses.loss(replace(self.training.loss, reduction="mean"), outputs[-1], y),
+            )

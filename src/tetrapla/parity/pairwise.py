@@ -1,0 +1,94 @@
+"""Backends against each other: what they made of the same inputs.
+
+Two correct results are at most the sum of their bounds apart. Only tensors
+of which every backend had the same inputs are compared (Check.shared); later
+stages of a pass start from numbers that already differ by their rounding.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+from threading import Lock
+
+import numpy as np
+
+from tetrapla.backends import Backend
+from tetrapla.parity.cases import Case
+from tetrapla.parity.comparison import fractions, ulps_of
+from tetrapla.parity.verification import Check
+from tetrapla.spec.contract import Array
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How far two backends are apart in one tensor, at its worst element.
+
+    `fraction` is of the sum of both bounds.
+    """
+
+    case: str
+    component: str
+    tensor: str
+    dtype: str
+    left: str
+    right: str
+    fraction: float
+    ulps: float
+    index: tuple[int, ...]
+    values: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    component: str
+    bound: Array
+    magnitude: Array
+    got: dict[str, Array] = field(default_factory=dict)
+
+
+class Pairwise:
+    """Keeps the tensors that can be compared, while a suite runs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], _Shared] = {}
+        self._lock = Lock()  # backends run side by side
+
+    def __call__(self, case: Case, backend: Backend, check: Check) -> None:
+        """Keep a backend's tensor: an `on_check` of engine.run."""
+        if not check.shared or check.got is None or check.got.shape != check.stage.shape:
+            return
+        key = (case.id, backend.dtype, check.stage.tensor)
+        with self._lock:
+            if key not in self._kept:
+                error, magnitude = np.empty(check.got.shape), np.empty(check.got.shape)
+                for index, expected in check.stage.blocks():
+                    error[index], magnitude[index] = expected.error, expected.magnitude
+                self._kept[key] = _Shared(case.component, error, magnitude)
+            self._kept[key].got[backend.name] = check.got
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield every pair of backends in every tensor."""
+        for (case, dtype, tensor), kept in self._kept.items():
+            for left, right in combinations(kept.got, 2):
+                yield _pair(case, dtype, tensor, kept, left, right)
+
+
+def _pair(case: str, dtype: str, tensor: str, kept: _Shared, left: str, right: str) -> Pair:
+    a, b = (kept.got[name].astype(np.float64) for name in (left, right))
+    with np.errstate(all="ignore"):
+        same = (a == b) | (np.isnan(a) & np.isnan(b)) | np.isinf(kept.bound)
+        distance = np.where(same, 0.0, np.abs(a - b))
+        fraction = fractions(distance, 2 * kept.bound)
+    index = np.unravel_index(np.argmax(fraction), fraction.shape)
+    return Pair(
+        case=case,
+        component=kept.component,
+        tensor=tensor,
+        dtype=dtype,
+        left=left,
+        right=right,
+        fraction=float(fraction[index]),
+        ulps=float(ulps_of(distance[index], kept.magnitude[index], dtype)),
+        index=tuple(int(i) for i in index),
+        values=(float(a[index]), float(b[index])),
+    )

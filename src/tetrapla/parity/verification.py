@@ -1,0 +1,416 @@
+"""What a backend answers in each case, beside what the oracle expects.
+
+Everything is asked through the public contract: a backend of somebody
+else's is asked the same. `checks` yields one Check per tensor, in the order
+of computation, so that the first that is outside its bound is where the
+fault is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, singledispatch
+from typing import Any
+
+import numpy as np
+
+from tetrapla.backends import Backend
+from tetrapla.oracle import activations, losses, network, optimizers
+from tetrapla.oracle.arithmetic import Arithmetic, Float64, judge
+from tetrapla.oracle.bounded import Bounded, exact, given
+from tetrapla.oracle.stages import Stage, of_pass
+from tetrapla.parity.cases import (
+    ActivationCase,
+    Case,
+    LossCase,
+    NetworkCase,
+    OptimizerCase,
+    TrainingCase,
+)
+from tetrapla.spec.contract import Array, Arrays
+from tetrapla.spec.layers import Dense, Dropout, Sequential
+from tetrapla.spec.losses import Loss
+from tetrapla.spec.training import StepReport, Training, TrainingState
+
+# A network, its weights, a batch x, y, and the loss.
+Asked = tuple[Sequential, Arrays, Array, Array, Loss]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One tensor of a backend's, and the stage it must agree with.
+
+    `steps`: the first axis is of these steps of a run. `shared`: every
+    backend had the same inputs, so that they can be compared with each
+    other. `part`: the parts of a case come one after the other.
+    """
+
+    stage: Stage
+    got: Array | None
+    step: int | None = None
+    steps: Sequence[int] = ()
+    shared: bool = False
+    part: int = 0
+
+
+def expected(
+    tensor: str, formula: str, value: Bounded, inputs: Mapping[str, Array] | None = None
+) -> Stage:
+    """Return the stage of a tensor whose expectation is at hand."""
+    whole: tuple[slice, ...] = (slice(None),) if value.shape else ()
+    blocks = lambda: iter([(whole, value)])  # noqa: E731
+    return Stage(tensor, formula, value.shape, inputs or {}, blocks)
+
+
+def nothing_but(names: Mapping[str, Any], got: Arrays) -> Iterator[Check]:
+    """Yield a check that fails for every tensor the specification has not."""
+    for name in got.keys() - names.keys():
+        stage = Stage(name, "the specification has no such tensor", (-1,), {}, iter_none)
+        yield Check(stage, got[name])
+
+
+def iter_none() -> Iterator[Any]:
+    """Yield nothing."""
+    return iter(())
+
+
+def forget() -> None:
+    """Drop what was kept for the backends of one run."""
+    for kept in (_activation, _loss, _whole, _path, _steps):
+        kept.cache_clear()
+
+
+@singledispatch
+def checks(case: Case, backend: Backend) -> Iterator[Check]:
+    """Yield every tensor of the case with what it must be."""
+    raise TypeError(f"nobody asks a backend for {type(case).__name__}")
+
+
+@checks.register
+def _(case: ActivationCase, backend: Backend) -> Iterator[Check]:
+    a, dz = _activation(case, judge(backend.dtype))
+    g, z = case.activation, case.z
+    stage = expected("a", f"{g.name}(z)", a, {"z": z})
+    yield Check(stage, backend.activation(g, z), shared=True)
+    if dz is not None:
+        da = case.upstream
+        stage = expected("dz", f"{g.name}'(z) * da", dz, {"z": z, "da": da})
+        yield Check(stage, backend.activation_gradient(g, z, da), shared=True)
+
+
+@cache  # several backends ask for one case
+def _activation(case: ActivationCase, ar: Arithmetic) -> tuple[Bounded, Bounded | None]:
+    z = given(ar, case.z)
+    a = activations.activation(case.activation, z)
+    if case.forward_only:
+        return a, None
+    return a, activations.gradient(case.activation, z, given(ar, case.upstream))
+
+
+@checks.register
+def _(case: LossCase, backend: Backend) -> Iterator[Check]:
+    value, gradient = _loss(case, judge(backend.dtype))
+    inputs = {"outputs": case.outputs, "y": case.y}
+    got = np.asarray(backend.loss(case.loss, case.outputs, case.y))
+    yield Check(expected("loss", case.loss.name, value, inputs), got, shared=True)
+    if gradient is not None:
+        # The gradient is seen behind a layer that changes nothing.
+        width = case.outputs.shape[1]
+        weights = {"0.weight": np.eye(width), "0.bias": np.zeros(width)}
+        net = Sequential(Dense(width, width))
+        stages = backend.trace(net, weights, case.outputs, case.y, case.loss)
+        stage = expected("gradient", f"gradient of {case.loss.name}", gradient, inputs)
+        yield Check(stage, stages.get("0.da"), shared=True)
+
+
+@cache
+def _loss(case: LossCase, ar: Arithmetic) -> tuple[Bounded, Bounded | None]:
+    outputs = given(ar, case.outputs)
+    value = losses.loss(case.loss, outputs, case.y)
+    if case.loss.reduction == "none":
+        return value, None
+    return value, losses.gradient(case.loss, outputs, case.y)
+
+
+@checks.register
+def _(case: NetworkCase, backend: Backend) -> Iterator[Check]:
+    ar = judge(backend.dtype)
+    x, y = case.data
+    asked: Asked = (case.net, case.weights, x, y, case.loss)
+    own = backend.trace(*asked, key=case.key)
+    yield from _stages(ar, asked, case.key, own)
+    whole = _whole(case, ar)
+    yield Check(
+        whole["forward"],
+        backend.forward(case.net, case.weights, x, key=case.key),
+        shared=True,
+    )
+    r = backend.loss_and_gradients(*asked, key=case.key)
+    got = {"loss": np.asarray(r.loss), **r.weights, "input": r.input}
+    for name in ("loss", *case.weights, "input"):
+        yield Check(whole[f"loss_and_gradients.{name}"], got.get(name), shared=True)
+    yield from nothing_but(case.weights, r.weights)
+
+
+def _stages(
+    ar: Arithmetic, asked: Asked, key: Any, own: Arrays, step: int | None = None
+) -> Iterator[Check]:
+    net: Sequential = asked[0]
+    names = net.stages(dropout=key is not None)
+    stages = {stage.tensor: stage for stage in of_pass(ar, *asked, key, own)}
+    for name in names:
+        # A stage whose inputs are missing: those are named, and it is not.
+        if name in stages:
+            shared = step is None and name == names[0]
+            yield Check(stages[name], own.get(name), step, shared=shared)
+    yield from nothing_but(dict.fromkeys(names), own)
+
+
+@cache
+def _whole(case: NetworkCase, ar: Arithmetic) -> dict[str, Stage]:
+    """Return what shows no stages, its bounds carried through the network."""
+    x, y = case.data
+    weights = {name: given(ar, w) for name, w in case.weights.items()}
+    stages, loss, gradients, dx = network.loss_and_gradients(
+        case.net, weights, given(ar, x), y, case.loss, case.key
+    )
+    outputs = stages[f"{len(case.net.layers) - 1}.a"]
+    answers = {"forward": outputs}
+    for name, value in {"loss": loss, **gradients, "input": dx}.items():
+        answers[f"loss_and_gradients.{name}"] = value
+    inputs = {"x": x}
+    return {n: expected(n, "the whole pass", q, inputs) for n, q in answers.items()}
+
+
+@checks.register
+def _(case: OptimizerCase, backend: Backend) -> Iterator[Check]:
+    path, stages = _path(case), _steps(case, judge(backend.dtype))
+    first = backend.init_optimizer(case.optimizer, case.weights)
+    yield from first_state(case.optimizer.slots, case.weights, first, judge(backend.dtype))
+    rows: list[Arrays] = []
+    for t in case.asked:
+        weights = {name: path[name][t - 1] for name in case.weights}
+        state: Arrays = {"t": np.array(t - 1, np.int64)}
+        for name in case.weights:
+            for slot in case.optimizer.slots:
+                state[f"{slot}/{name}"] = path[f"{slot}/{name}"][t - 1]
+        new, after = backend.update(case.at(t), weights, case.gradients(t), state)
+        rows.append(after | new)
+    for name, stage in stages.items():
+        there = all(name in row for row in rows)
+        got = np.stack([np.asarray(row[name]) for row in rows]) if there else None
+        yield Check(stage, got, steps=case.asked, shared=True, part=1)
+    yield from nothing_but(stages, rows[0])
+
+
+def first_state(
+    slots: Mapping[str, float], weights: Arrays, got: Arrays, ar: Arithmetic
+) -> Iterator[Check]:
+    """Yield the checks of the state before the first step."""
+    wanted: dict[str, Bounded] = {"t": exact(ar, 0.0)}
+    for slot, first in slots.items():
+        for name, w in weights.items():
+            rounded = np.full(w.shape, first).astype(ar.dtype)  # given, rounded once
+            wanted[f"{slot}/{name}"] = exact(ar, rounded)
+    for name, value in wanted.items():
+        yield Check(expected(name, "first state", value), got.get(name), step=0)
+    yield from nothing_but(wanted, got)
+
+
+@cache
+def _path(case: OptimizerCase) -> Arrays:
+    """Return weights and slots before each step: one path for all."""
+    ar = Float64("float64", bounds=False)
+    theta = {name: case.weights[name] for name in case.weights}
+    slots = {
+        name: {s: np.full(w.shape, v) for s, v in case.optimizer.slots.items()}
+        for name, w in theta.items()
+    }
+    rows: list[Arrays] = []
+    with np.errstate(all="ignore"):
+        for t in range(1, case.steps + 1):
+            row = dict(theta)
+            g = case.gradients(t)
+            for name in theta:
+                row |= {f"{s}/{name}": v for s, v in slots[name].items()}
+                bounded = {s: exact(ar, v) for s, v in slots[name].items()}
+                new, after = optimizers.update(
+                    case.at(t), exact(ar, theta[name]), exact(ar, g[name]), bounded, t
+                )
+                theta[name] = new.floats.astype(np.float32).astype(np.float64)
+                slots[name] = {
+                    s: q.floats.astype(np.float32).astype(np.float64)
+                    for s, q in after.items()
+                }
+            rows.append(row)
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+@cache
+def _steps(case: OptimizerCase, ar: Arithmetic) -> dict[str, Stage]:
+    """Return what every step must make of its place on the path."""
+    counted = np.array(case.asked)
+    path = {name: rows[counted - 1] for name, rows in _path(case).items()}
+    stages = {"t": expected("t", "t + 1", exact(ar, counted.astype(float)))}
+    updated: dict[str, Stage] = {}
+    of_slots: dict[str, Stage] = {}
+    for name, w in case.weights.items():
+        column = (-1,) + (1,) * w.ndim
+        t = counted.reshape(column)
+        eta = np.array([case.at(i).lr for i in case.asked]).reshape(column)
+        g = np.stack([case.gradients(i)[name] for i in case.asked])
+        slots = {s: given(ar, path[f"{s}/{name}"]) for s in case.optimizer.slots}
+        theta, after = optimizers.update(
+            case.optimizer, given(ar, path[name]), given(ar, g), slots, t, eta
+        )
+        inputs = {name: path[name], f"gradient of {name}": g}
+        inputs |= {f"{s}/{name} before": path[f"{s}/{name}"] for s in slots}
+        rule = case.optimizer.name
+        for slot in slots:
+            key = f"{slot}/{name}"
+            of_slots[key] = expected(key, f"{rule}: {slot}", after[slot], inputs)
+        updated[name] = expected(name, f"{rule}: update", theta, inputs)
+    return (
+        stages | dict(sorted(of_slots.items(), key=lambda i: _place(case, i[0]))) | updated
+    )
+
+
+def _place(case: OptimizerCase, key: str) -> int:
+    return list(case.optimizer.slots).index(key.split("/")[0])
+
+
+@checks.register
+def _(case: TrainingCase, backend: Backend) -> Iterator[Check]:
+    yield from lock_step(case, backend)
+    yield from fitted(case, backend)
+
+
+def lock_step(
+    case: TrainingCase,
+    backend: Backend,
+    on_step: Callable[[int, Arrays], None] = lambda step, weights: None,
+) -> Iterator[Check]:
+    """Yield every stage of every step of a run, each from its own inputs.
+
+    The run is the backend's own: trace, then update with its gradients.
+    """
+    ar = judge(backend.dtype)
+    training = case.training
+    (x, y), _ = case.data
+    weights: Arrays = {name: w.astype(backend.dtype) for name, w in case.weights.items()}
+    state = backend.init_optimizer(training.optimizer, weights)
+    yield from first_state(training.optimizer.slots, weights, state, ar)
+    dropout = any(isinstance(layer, Dropout) for layer in case.net.layers)
+    step = 0
+    for epoch in range(training.epochs):
+        for rows in training.batches(training.order(epoch, len(x))):
+            key = training.dropout_key(step) if dropout else None
+            step += 1
+            asked: Asked = (case.net, weights, x[rows], y[rows], training.loss)
+            own = backend.trace(*asked, key=key)
+            yield from _stages(ar, asked, key, own, step)
+            gradients = {name: own[f"{name}.grad"] for name in weights}
+            new, after = backend.update(training.optimizer, weights, gradients, state)
+            yield from _update(ar, case, weights, gradients, state, new | after, step)
+            weights, state = new, after
+            on_step(step, weights)
+
+
+def _update(
+    ar: Arithmetic,
+    case: TrainingCase,
+    weights: Arrays,
+    gradients: Arrays,
+    state: Arrays,
+    got: Arrays,
+    step: int,
+) -> Iterator[Check]:
+    spec = case.training.optimizer
+    found = {"t": expected("t", "t + 1", exact(ar, float(step)))}
+    updated = {}
+    for name, w in weights.items():
+        slots = {s: given(ar, state[f"{s}/{name}"]) for s in spec.slots}
+        theta, after = optimizers.update(
+            spec, given(ar, w), given(ar, gradients[name]), slots, step
+        )
+        inputs = {name: w, f"{name}.grad": gradients[name]}
+        inputs |= {f"{s}/{name} before": state[f"{s}/{name}"] for s in slots}
+        for s in slots:
+            key = f"{s}/{name}"
+            found[key] = expected(key, f"{spec.name}: {s}", after[s], inputs)
+        updated[name] = expected(name, f"{spec.name}: update", theta, inputs)
+    for name, stage in (found | updated).items():
+        yield Check(stage, got.get(name), step)
+    yield from nothing_but(found | updated, got)
+
+
+def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
+    """Yield what `fit` did in each epoch, each resumed from its own state.
+
+    Bounds are carried through the few steps of one epoch and no further.
+    """
+    data, validation = case.data
+    state: TrainingState | None = None
+    start = (
+        {name: w.astype(backend.dtype) for name, w in case.weights.items()},
+        backend.init_optimizer(case.training.optimizer, case.weights),
+        0,
+    )
+    for epoch in range(case.training.epochs):
+        seen: list[StepReport] = []
+        training = _epochs(case, epoch + 1)
+        run = backend.fit(
+            case.net,
+            case.weights,
+            data,
+            training,
+            validation=validation,
+            resume=state,
+            on_step=seen.append,
+        )
+        yield from _epoch(case, judge(backend.dtype), start, epoch, run.state, seen)
+        state = run.state
+        start = (state.weights, state.optimizer, state.step)
+
+
+def _epochs(case: TrainingCase, epochs: int) -> Training:
+    t = case.training
+    return Training(
+        epochs, t.batch_size, t.optimizer, t.loss, seed=t.seed, shuffle=t.shuffle
+    )
+
+
+def _epoch(
+    case: TrainingCase,
+    ar: Arithmetic,
+    start: tuple[Arrays, Arrays, int],
+    epoch: int,
+    after: TrainingState,
+    seen: list[StepReport],
+) -> Iterator[Check]:
+    (data, validation) = case.data
+    weights, optimizer, step = start
+    run = network.Run.start(ar, case.net, case.training, weights, optimizer, epoch, step)
+    run.one_epoch(data)
+    formula = f"fit, epoch {epoch + 1}"
+    steps = exact(ar, np.arange(step, run.step, dtype=float))
+    counted = np.array([report.step for report in seen])
+    yield Check(expected("fit.steps", formula, steps), counted, part=1)
+    for i, loss in enumerate(run.losses):
+        got = np.asarray(seen[i].loss, ar.dtype) if i < len(seen) else None
+        yield Check(expected("fit.loss", formula, loss), got, step + i + 1, part=1)
+    t = expected("fit.t", formula, exact(ar, float(run.step)))
+    yield Check(t, after.optimizer["t"], run.step, part=1)
+    for name, theta in run.weights.items():
+        for slot, bounded in run.slots[name].items():
+            key = f"{slot}/{name}"
+            stage = expected(f"fit.{key}", formula, bounded)
+            yield Check(stage, after.optimizer.get(key), run.step, part=1)
+        yield Check(
+            expected(f"fit.{name}", formula, theta),
+            after.weights.get(name),
+            run.step,
+            part=1,
+        )
+    for name, value in run.history(data, validation):
+        got = np.asarray(after.history[name][-1], ar.dtype)
+        yield Check(expected(f"history.{name}", formula, value), got, run.step, part=1)
