@@ -52,7 +52,8 @@ def sources() -> set[str]:
     impls = {
         f"tetrapla/{p.relative_to(ROOT).as_posix()}" for p in ROOT.glob("impls/**/*.py")
     }
-    return src | impls | {"tetrapla/py.typed", "tetrapla/impls/py.typed"}
+    data = {"tetrapla/parity/page.css", "tetrapla/parity/page.js"}
+    return src | impls | data | {"tetrapla/py.typed", "tetrapla/impls/py.typed"}
 
 
 def test_the_wheel_holds_every_source_and_no_test(built: Path) -> None:

@@ -32,6 +32,7 @@ activate = jax.jit(activations.activation, static_argnames="spec")
 activate_gradient = jax.jit(
     activations.activation_gradient, static_argnames="spec"
 )
+lose = jax.jit(losses.loss, static_argnames="spec")
 differentiate = jax.jit(
     training.loss_and_gradients, static_argnames="loss"
 )
@@ -201,7 +202,7 @@ class Backend:
 
     @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        value = losses.loss(loss, jnp.array(outputs), jnp.array(y))
+        value = lose(loss, outputs, y)
         return np.array(value)[()]
 
     @scoped
@@ -234,8 +235,6 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        # Not compiled as one: each stage is given what is returned for
-        # the one before, where fusion would keep it unrounded.
         stages = training.trace(
             self.build(net, weights),
             loss,

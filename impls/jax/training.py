@@ -85,22 +85,27 @@ def trace(
     key: Array | None = None,
 ) -> dict[str, Array]:
     """Return all stages: forward, loss, then the chain rule."""
+    # compiled one by one: each is given what the one before returned
+    linear = jax.jit(Dense.linear)
+    g = jax.jit(activation, static_argnames="spec")
+    loss_of = jax.jit(losses.loss, static_argnames="spec")
+    mask = jax.jit(Dropout.mask, static_argnames="shape")
     stages: dict[str, Array] = {}
     pullbacks: list[Any] = []
     a = x
     for i, layer in enumerate(model.layers):
         if isinstance(layer, Dense):
-            z, dense_vjp = jax.vjp(Dense.linear, layer, a)
-            a, g_vjp = jax.vjp(partial(activation, layer.activation), z)
+            z, dense_vjp = jax.vjp(linear, layer, a)
+            a, g_vjp = jax.vjp(partial(g, layer.activation), z)
             stages[f"{i}.z"] = z
             pullbacks.append((dense_vjp, g_vjp))
         elif isinstance(layer, Dropout):
             if key is not None:
-                stages[f"{i}.mask"] = layer.mask(key, a.shape)
+                stages[f"{i}.mask"] = mask(layer, key, a.shape)
             a, vjp = jax.vjp(partial(layer, key=key), a)
             pullbacks.append(vjp)
         stages[f"{i}.a"] = a
-    value, loss_vjp = jax.vjp(lambda a: losses.loss(loss, a, y), a)
+    value, loss_vjp = jax.vjp(lambda a: loss_of(loss, a, y), a)
     stages["loss"] = value
     (da,) = loss_vjp(jax.numpy.ones_like(value))
     for i, layer in reversed(list(enumerate(model.layers))):

@@ -5,6 +5,7 @@ Exit code 0: all agree; 1: a backend differs or raised; 2: misuse.
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,7 @@ def parity(
     reports.show(report, console)
     if pairs:
         reports.show_pairs(report, console)
-    _write(report, path, page)
+    _write(report, path, page, loaded)
     ctx.exit(1 if report.failures else 0)
 
 
@@ -132,10 +133,16 @@ def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("float64", *dtypes)))
 
 
-def _write(report: "Report", path: Path | None, page: Path | None) -> None:
-    from tetrapla.parity import document, html
+def _write(
+    report: "Report", path: Path | None, page: Path | None, loaded: list[Backend]
+) -> None:
+    from tetrapla.parity import document, drift, html
 
-    for file, write in ((path, document.write), (page, html.write)):
+    def write_page(report: "Report", page: Path) -> None:
+        shown = drift.shown([b for b in loaded if b.dtype in report.shown])
+        html.write(report, page, datetime.now(UTC), shown)
+
+    for file, write in ((path, document.write), (page, write_page)):
         if file is not None:
             try:
                 write(report, file)

@@ -43,7 +43,7 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.GELUErf():
             return z * cumulative(z)
         case spec.GELUTanh():
-            return 0.5 * z * one_plus_tanh(cubic(z))
+            return 0.5 * z * one_plus_tanh(cubic(clipped(z)))
     raise TypeError(f"the oracle has no {g!r}")
 
 
@@ -83,9 +83,10 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.GELUErf():
             return cumulative(z) + z * density(z)
         case spec.GELUTanh():
-            u = cubic(z)
+            c = clipped(z)
+            u = cubic(c)
             t = u.apply("tanh")
-            du = root_of_two_over_pi(z) * (1 + 3 * lift(z.ar, 0.044715) * z * z)
+            du = root_of_two_over_pi(c) * (1 + 3 * lift(c.ar, 0.044715) * c * c)
             curved = widest(0.5 * (1 - t.square()), 2 * sigmoid_slope(2 * u))
             return 0.5 * one_plus_tanh(u) + z * curved * du
     raise TypeError(f"the oracle has no derivative of {g!r}")
@@ -160,6 +161,12 @@ def nothing(z: Bounded) -> Bounded:
 def cubic(z: Bounded) -> Bounded:
     """Return sqrt(2/pi) (z + 0.044715 z^3)."""
     return root_of_two_over_pi(z) * (z + 0.044715 * z * z * z)
+
+
+def clipped(z: Bounded) -> Bounded:
+    """Return z within +-30: beyond, tanh(u) is +-1 to 1e-400 and z^3 may overflow."""
+    far = z.magnitude > 30
+    return select(far, 30 * np.sign(z.floats), z) if far.any() else z
 
 
 def root_of_two_over_pi(z: Bounded) -> Bounded:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tetrapla.oracle import overflow
 from tetrapla.oracle.arithmetic import Arithmetic, Float64
 from tetrapla.oracle.budgets import BUDGETS, SATURATED
 from tetrapla.spec.contract import Array
@@ -44,6 +45,10 @@ def likely_gamma(n: int, unit: float) -> float:
     return min(gamma(n, unit), float(np.expm1(LAMBDA * np.sqrt(n) * unit + n * unit**2)))
 
 
+# Infinities and NaN are answers here, and no reason to warn.
+quietly = np.errstate(all="ignore")
+
+
 class Bounded:
     """An array of exact values, each with a bound on a computed one's error."""
 
@@ -58,6 +63,7 @@ class Bounded:
         self.likely: Array = self.error
         if likely is not None and likely is not error:
             self.likely = _like(likely, self.value.shape)
+        self.became: Array | None = None  # where an operation before may have overflowed
 
     @cached_property
     def floats(self) -> Array:
@@ -70,12 +76,13 @@ class Bounded:
         return np.abs(self.floats)
 
     @cached_property
-    def overflows(self) -> Array | None:
+    def infinite(self) -> Array | None:
         """Where a computed number may be infinite though the exact one is not."""
         beyond = self.magnitude + self.error > self.ar.largest
         if not beyond.any():  # the usual case; NaN is not greater
-            return None
-        return beyond & np.isfinite(self.magnitude)
+            return self.became
+        beyond &= np.isfinite(self.magnitude)
+        return beyond if self.became is None else beyond | self.became
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,25 +92,32 @@ class Bounded:
     def __len__(self) -> int:
         return len(self.value)
 
-    def _select(self, pick: Callable[[Any], Any]) -> "Bounded":
+    def _each(self, pick: Callable[[Any], Any]) -> "Bounded":
         likely = None if self.likely is self.error else pick(self.likely)
-        return Bounded(self.ar, pick(self.value), pick(self.error), likely)
+        result = Bounded(self.ar, pick(self.value), pick(self.error), likely)
+        result.became = None if self.became is None else pick(self.became)
+        return result
+
+    def _with(self, value: Any) -> "Bounded":
+        """Return other values with the same bounds."""
+        likely = None if self.likely is self.error else self.likely
+        result = Bounded(self.ar, value, self.error, likely)
+        result.became = self.became
+        return result
 
     def __getitem__(self, index: Any) -> "Bounded":
-        return self._select(lambda x: x[index])
+        return self._each(lambda x: x[index])
 
     @property
     def T(self) -> "Bounded":  # noqa: N802 - NumPy's name
         """The transpose."""
-        return self._select(lambda x: x.T)
+        return self._each(lambda x: x.T)
 
     def __neg__(self) -> "Bounded":
-        likely = None if self.likely is self.error else self.likely
-        return Bounded(self.ar, -self.value, self.error, likely)
+        return self._with(-self.value)
 
     def __abs__(self) -> "Bounded":
-        likely = None if self.likely is self.error else self.likely
-        return Bounded(self.ar, abs(self.value), self.error, likely)
+        return self._with(abs(self.value))
 
     def __add__(self, other: "Number") -> "Bounded":
         b = lift(self.ar, other)
@@ -116,6 +130,7 @@ class Bounded:
     def __rsub__(self, other: "Number") -> "Bounded":
         return lift(self.ar, other) - self
 
+    @quietly
     def __mul__(self, other: "Number") -> "Bounded":
         b = lift(self.ar, other)
 
@@ -131,6 +146,7 @@ class Bounded:
     def _squared(self, x: Array) -> Array:
         return times(2 * self.magnitude + x, x)
 
+    @quietly
     def __truediv__(self, other: "Number") -> "Bounded":
         b = lift(self.ar, other)
         value = self.value / b.value
@@ -163,7 +179,8 @@ class Bounded:
             return np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
 
         def bound(error: Array, gamma_n: float) -> Array:
-            terms = total(self.magnitude + error)
+            # an infinity is not rounded
+            terms = total(np.where(np.isinf(self.magnitude), 0.0, self.magnitude) + error)
             flushed = np.where((terms < self.ar.tiny * count) & (terms > 0), count - 1, 0)
             own = self.ar.accuracy * count
             error = total(error) + (gamma_n + own) * terms + flushed * self.ar.tiny
@@ -171,11 +188,13 @@ class Bounded:
 
         unit = self.ar.unit
         error = bound(self.error, gamma(count - 1, unit))
-        if count == 1 and self.likely is self.error:
-            return Bounded(self.ar, value, error)
-        return Bounded(
-            self.ar, value, error, bound(self.likely, likely_gamma(count - 1, unit))
-        )
+        likely = error
+        if count > 1 or self.likely is not self.error:
+            likely = bound(self.likely, likely_gamma(count - 1, unit))
+        if self.infinite is not None:  # a sum with an infinity may be anything
+            lost = np.any(self.infinite, axis=axis, keepdims=keepdims)
+            error, likely = (np.where(lost, np.inf, e) for e in (error, likely))
+        return Bounded(self.ar, value, error, likely)
 
     def mean(self, axis: Axis = None) -> "Bounded":
         """Return the sum divided by the count."""
@@ -183,17 +202,19 @@ class Bounded:
         count: int = self.value.size // max(1, total.value.size)
         return total / count
 
+    @quietly
     def apply(self, function: str) -> "Bounded":
         """Return the elementary function of the argument, by its name."""
         value = self.ar.array(self.ar.apply(function, self.value))
         x, f = self.floats, self.ar.floats(value)
-        budget: Any = BUDGETS[function].roundings
+        budget: Any = None
         if function in _GAPS:  # far out, tanh and erf are exactly 1 in every library
             gap = _GAPS[function](x)
             saturated = gap < SATURATED * self.ar.unit
-            budget = np.where(saturated, 2 * gap / self.ar.unit, budget)
+            full = BUDGETS[function].roundings
+            budget = np.where(saturated, 2 * gap / self.ar.unit, full)
         moved = _MOVED[function]
-        return _result(budget, value, (self,), lambda dx: moved(x, f, dx))
+        return _result(function, value, (self,), lambda dx: moved(x, f, dx), budget)
 
 
 Number = Bounded | float | Array
@@ -214,24 +235,25 @@ def times(a: Array, b: Array) -> Array:
 
 
 def _result(
-    rounded: Any,
+    name: str,
     value: Any,
     operands: tuple[Bounded, ...],
     inherited: Callable[..., Array],
+    roundings: Any = None,
 ) -> Bounded:
     """Return what an operation makes of operands anywhere within their bounds.
 
     `inherited` returns how far the exact operation moves when the operands
-    move by their errors; `rounded` is the operation's budget, or its name.
+    move by their errors; `roundings` is its budget, where it is not the one
+    of its name.
     """
     ar = operands[0].ar
-    if isinstance(rounded, str):
-        rounded = BUDGETS[rounded].roundings
+    if roundings is None:
+        roundings = BUDGETS[name].roundings
     result = Bounded(ar, value)
     if not ar.bounds:
         return result
-    relative = rounded * ar.unit + ar.accuracy
-    flows = [flow for x in operands if (flow := x.overflows) is not None]
+    relative = roundings * ar.unit + ar.accuracy
     rounds = result.magnitude
     infinite = np.isinf(rounds)
     if infinite.any():  # an infinity is not rounded
@@ -242,14 +264,34 @@ def _result(
         small = result.magnitude - error < ar.tiny
         if small.any():  # a computed result may be flushed to 0
             error = error + np.where(small & (result.magnitude + error > 0), ar.tiny, 0.0)
-        for flow in flows:
-            error = np.where(flow, np.inf, error)
         return _like(error, result.shape)
 
     result.error = result.likely = bound(inherited(*(x.error for x in operands)))
     if any(x.likely is not x.error for x in operands):
         result.likely = bound(inherited(*(x.likely for x in operands)))
+    if any(x.infinite is not None for x in operands):
+        _overflow(name, operands, result)
     return result
+
+
+def _overflow(name: str, operands: tuple[Bounded, ...], result: Bounded) -> None:
+    """Widen a result some of whose operands may be infinite (overflow.py)."""
+    outcome = overflow.of_operation(
+        name,
+        tuple(
+            overflow.Operand(
+                x.floats,
+                x.error,
+                np.zeros(x.shape, bool) if x.infinite is None else x.infinite,
+            )
+            for x in operands
+        ),
+        result.floats,
+    )
+    same = result.likely is result.error
+    result.error = _like(result.error + outcome.error, result.shape)
+    result.likely = result.error if same else result.likely + outcome.error
+    result.became = np.broadcast_to(outcome.infinite, result.shape)
 
 
 def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
@@ -289,9 +331,14 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         likely_gamma(n, ar.unit),
     )
     for x in (a, b) if plus is None else (a, b, plus):
-        if x.overflows is not None:  # rare: no element of the product is safe
+        if x.infinite is not None:  # rare: of no element of the product is it known
             error = likely = np.full(value.shape, np.inf)
     return Bounded(ar, value, error, likely)
+
+
+def _moved_exp(x: Array, f: Array, dx: Array) -> Array:
+    # exp(x) (exp(dx) - 1), where exp(x) may have vanished beside exp(x + dx)
+    return np.where(dx < 1, f * np.expm1(np.minimum(dx, 1.0)), np.exp(x + dx))
 
 
 def _moved_sqrt(x: Array, f: Array, dx: Array) -> Array:
@@ -311,8 +358,8 @@ def _moved_erf(x: Array, f: Array, dx: Array) -> Array:
 
 # How far f(x) moves when x moves by at most dx: f = f(x) is given too.
 _MOVED: dict[str, Callable[[Array, Array, Array], Array]] = {
-    "exp": lambda x, f, dx: times(f, np.expm1(dx)),
-    "expm1": lambda x, f, dx: times(f + 1, np.expm1(dx)),
+    "exp": _moved_exp,
+    "expm1": lambda x, f, dx: _moved_exp(x, f + 1, dx),
     "log": _moved_log,
     "log1p": lambda x, f, dx: _moved_log(1 + x, f, dx),
     "tanh": lambda x, f, dx: times(1 / np.cosh(np.maximum(np.abs(x) - dx, 0)) ** 2, dx),
@@ -379,18 +426,30 @@ def if_positive(z: Bounded, a: Number, b: Number) -> Bounded:
         jump = np.where(doubtful, np.abs(a.floats - b.floats), 0.0)
         error = np.where(doubtful, np.maximum(a.error, b.error) + jump, error)
         likely = np.where(doubtful, np.maximum(a.likely, b.likely) + jump, likely)
-    return Bounded(z.ar, value, error, likely)
+    result = Bounded(z.ar, value, error, likely)
+    result.became = _either(positive, a, b)
+    return result
 
 
 def select(condition: Array, a: Number, b: Bounded) -> Bounded:
     """Return a where the condition holds and b elsewhere: numpy.where."""
     a = lift(b.ar, a)
-    return Bounded(
+    result = Bounded(
         b.ar,
         b.ar.where(condition, a.value, b.value),
         np.where(condition, a.error, b.error),
         np.where(condition, a.likely, b.likely),
     )
+    result.became = _either(condition, a, b)
+    return result
+
+
+def _either(condition: Array, a: Bounded, b: Bounded) -> Array | None:
+    """Return where the chosen one may be infinite."""
+    if a.became is None and b.became is None:
+        return None
+    masks = (np.zeros(x.shape, bool) if x.became is None else x.became for x in (a, b))
+    return np.where(condition, *masks)
 
 
 def widest(first: Bounded, *others: Bounded) -> Bounded:
@@ -403,13 +462,23 @@ def widest(first: Bounded, *others: Bounded) -> Bounded:
         # A form of which nothing is known (its divisor may be 0) adds nothing.
         error = np.fmax(error, np.where(np.isfinite(other.error), other.error, error))
         likely = np.fmax(likely, np.where(np.isfinite(other.likely), other.likely, likely))
-    return Bounded(first.ar, first.value, error, likely)
+    result = first._with(first.value)
+    result.error, result.likely = error, likely
+    for other in others:
+        result.became = _or(result.became, other.became)
+    return result
+
+
+def _or(a: Array | None, b: Array | None) -> Array | None:
+    return b if a is None else a if b is None else a | b
 
 
 def maximum(a: Bounded, b: Number) -> Bounded:
     """Return the larger; its error is at most the larger error."""
     b = lift(a.ar, b)
     larger = a.ar.where(a.value < b.value, b.value, a.value)
-    return Bounded(
+    result = Bounded(
         a.ar, larger, np.maximum(a.error, b.error), np.maximum(a.likely, b.likely)
     )
+    result.became = _or(a.became, b.became)
+    return result

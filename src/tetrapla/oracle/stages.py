@@ -7,7 +7,7 @@ so that verifying a network takes little memory beside the network.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tetrapla.oracle import activations, layers, losses
 from tetrapla.oracle.arithmetic import Arithmetic
@@ -139,12 +139,9 @@ class _Pass:
         for i, layer in reversed(list(enumerate(self.net.layers))):
             below = f"{i - 1}.da" if i else "input.grad"
             da = self.own.get(f"{i}.da")
-            if isinstance(layer, Dropout):
-                if da is not None:
-                    for stage in self.dropout(i, layer, f"{i}.da", da, "da"):
-                        yield Stage(
-                            below, stage.formula, stage.shape, stage.inputs, stage.blocks
-                        )
+            if isinstance(layer, Dropout) and da is not None:
+                for stage in self.dropout(i, layer, f"{i}.da", da, "da"):
+                    yield replace(stage, tensor=below)
             if not isinstance(layer, Dense):
                 continue
             z, dz = self.own.get(f"{i}.z"), self.own.get(f"{i}.dz")

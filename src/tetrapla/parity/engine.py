@@ -17,7 +17,7 @@ from tetrapla.backends import Backend
 from tetrapla.data import MissingExtraError
 from tetrapla.parity import differences  # noqa: F401 - registers its checks
 from tetrapla.parity.cases import Case
-from tetrapla.parity.comparison import Comparison, compare
+from tetrapla.parity.comparison import Comparison, Element, compare
 from tetrapla.parity.verification import Check, checks, forget
 
 AGREES = "agrees"
@@ -27,6 +27,8 @@ NOT_RUN = "not run"
 
 FORMULA = "another formula"
 UNSTABLE = "an unstable form"
+
+SHRINKS = 2.0**-14.5  # between 1 and 2^-29, the ratio of the units
 
 
 @dataclass(frozen=True)
@@ -120,23 +122,30 @@ def cause(wide: Verdict | None, narrow: Verdict | None) -> str:
 
     float64 within its bound and float32 not: the formula is right and its
     form unstable. float64 outside: another formula; unless float32 is
-    outside too and every error shrank with the unit roundoff (to less than
-    the root of 2^-29), or is an overflow, as an unstable form's does.
+    outside too and the errors shrank with the unit roundoff, as those of an
+    unstable form do.
     """
     if wide is None or wide.status != DIFFERS:
         return UNSTABLE if wide is not None and wide.status == AGREES else ""
     if narrow is None or narrow.status != DIFFERS:
         return FORMULA
     first = wide.first
-    twin = next((c for c in narrow.comparisons if first and c.place == first.place), None)
+    same = (c for c in narrow.comparisons if first and c.tensor == first.tensor)
+    twin = next((c for c in same if not c.agrees), None)
     if first is None or twin is None or not first.outside or not twin.outside:
         return FORMULA
-    wrong = {e.index: e.distance for e in twin.outside}
-    shrinks = [
-        math.isinf(e.distance) or e.distance <= 2.0**-14.5 * wrong.get(e.index, 0.0)
-        for e in first.outside
-    ]
-    return UNSTABLE if all(shrinks) else FORMULA
+    return UNSTABLE if _shrank(first.outside, twin.outside) else FORMULA
+
+
+def _shrank(wide: Sequence[Element], narrow: Sequence[Element]) -> bool:
+    """Return whether float64's errors are float32's, made smaller by its unit."""
+    if any(not math.isfinite(e.expected) for e in wide):
+        return False  # an infinity or NaN was due
+    errors = [[e.distance for e in es if math.isfinite(e.got)] for es in (wide, narrow)]
+    if errors[0]:
+        return max(errors[0]) <= SHRINKS * max(errors[1], default=0.0)
+    # Only overflows: of an unstable form, float64 has fewer.
+    return bool({e.index for e in narrow} - {e.index for e in wide})
 
 
 def run(

@@ -59,15 +59,14 @@ def _activations() -> Iterator[Case]:
 
 
 def _losses() -> Iterator[Case]:
-    for reduction, over in product(REDUCTIONS, OVER_OUTPUTS):
-        yield from _elementwise(reduction, over, (5, 3))
-    for reduction in REDUCTIONS:
-        yield from _softmax_cross_entropy(reduction, (5, 3))
-    # A batch as large as the outputs, and one example of one output.
-    for shape in ((3, 3), (1, 1)):
-        yield from _elementwise("mean", "sum", shape)
-        yield from _softmax_cross_entropy("mean", shape)
+    # Each example by itself first: a mean of all hides which is wrong, and why.
     yield from _one_by_one()
+    for reduction, over in product(reversed(REDUCTIONS), OVER_OUTPUTS):
+        yield from _elementwise(reduction, over, (5, 3))
+    for reduction in reversed(REDUCTIONS):
+        yield from _softmax_cross_entropy(reduction, (5, 3))
+    yield from _elementwise("mean", "sum", (1, 1))
+    yield from _softmax_cross_entropy("mean", (1, 1))
 
 
 def _elementwise(reduction: str, over: str, shape: tuple[int, ...]) -> Iterator[Case]:
@@ -129,4 +128,17 @@ def _one_by_one() -> Iterator[Case]:
                 loss,
                 outputs,
                 np.array(y)[:, None],
+            )
+    # Beyond the range of float32's exp (100), and of float64's (1e4).
+    logits = np.array(
+        [[1.0, 0, -1], [100, 0, 0], [0, -100, 99], [30, 1e4, 0], [0, -1e4, 20]]
+    )
+    for how in ("none", "sum"):
+        for label, classes in (("right", [0, 0, 2, 1, 2]), ("wrong", [1, 1, 0, 0, 1])):
+            yield LossCase(
+                f"loss/softmax-cross-entropy-{label}-{how}",
+                "loss/softmax cross-entropy",
+                SoftmaxCrossEntropy(reduction=how),
+                logits,
+                np.array(classes),
             )

@@ -9,7 +9,6 @@ from tetrapla.spec.activations import (
     ACTIVATIONS,
     ELU,
     Activation,
-    Identity,
     LeakyReLU,
 )
 from tetrapla.spec.layers import Dense, Dropout, Sequential
@@ -39,10 +38,8 @@ def network(
 def layers() -> Iterator[Case]:
     """Yield dense layers of telling shapes, and dropout."""
     for last, batch, n, m in (
-        ("identity", 5, 4, 3),
         ("tanh", 5, 4, 3),
         ("tanh", 4, 4, 4),  # any mistaken transpose or axis fits
-        ("tanh", 1, 4, 3),
         ("identity", 1, 1, 1),
     ):
         name = f"layer/dense-{last}-{n}-{m}-batch-{batch}"
@@ -58,9 +55,7 @@ def layers() -> Iterator[Case]:
         net = network(n, 8, last="relu")
         name = f"layer/dense-{label}"
         yield NetworkCase(name, "layer/dense", net, long, source)
-    rates = Sequential(
-        Dropout(0.0), Dense(8, 8, "tanh"), Dropout(0.5), Dense(8, 8), Dropout(0.9)
-    )
+    rates = Sequential(Dense(8, 8, "tanh"), Dropout(0.5), Dense(8, 8), Dropout(0.9))
     for mode, seed in (("training", 5), ("evaluation", None)):
         name, row = f"layer/dropout-{mode}", "layer/dropout"
         yield NetworkCase(name, row, rates, long, dropout_seed=seed)
@@ -69,18 +64,13 @@ def layers() -> Iterator[Case]:
 def networks() -> Iterator[Case]:
     """Yield networks with each activation, then on the lecture's and real data."""
     mse = MeanSquaredError()
-    for (first, g), (second, h) in zip(
-        list(ACTIVATION_VARIANTS.items())[::2],
-        [*list(ACTIVATION_VARIANTS.items())[1::2], ("identity", Identity())],
-        strict=True,
-    ):
-        net = Sequential(
-            Dense(8, 8, g, bias_init="lecun_uniform"),
-            Dense(8, 8, h, bias_init="lecun_uniform"),
-            Dense(8, 8, bias_init="lecun_uniform"),
-        )
-        name = f"network/{first}-{second}"
-        yield NetworkCase(name, "network/activations", net, mse)
+    # Few networks with many activations each: a stage is verified by itself,
+    # and frameworks that compile do so once per network.
+    variants = list(ACTIVATION_VARIANTS.values())
+    for label, some in (("first", variants[:7]), ("others", variants[7:])):
+        dense = (Dense(8, 8, g, bias_init="lecun_uniform") for g in some)
+        net = Sequential(*dense)
+        yield NetworkCase(f"network/{label}-activations", "network/activations", net, mse)
     deep = network(8, *[8] * 8, 8, hidden="tanh")
     cross = SoftmaxCrossEntropy()
     yield NetworkCase("network/deep-8x10", "network/deep", deep, cross)
@@ -129,19 +119,19 @@ def trainings() -> Iterator[Case]:
     dropped = Sequential(Dropout(0.1), Dense(30, 8, "tanh"), Dropout(0.5), Dense(8, 1))
     nesterov = opt.SGD(0.1, momentum=0.9, nesterov=True)
     rmsprop = opt.RMSProp(1e-3, momentum=0.9)
-    adam, adamw = opt.Adam(1e-3), opt.AdamW(1e-3)
+    adam, adamw, adadelta = opt.Adam(1e-3), opt.AdamW(1e-3), opt.Adadelta()
     for source, label, net, loss, optimizer in (
         ("lecture", "full-batch", lecture, bce, opt.SGD(0.1)),
         ("lecture", "stochastic", lecture, bce, nesterov),
         ("digits", "adam", network(64, 8, 10, hidden="tanh"), cross, adam),
-        ("digits", "adadelta", network(64, 8, 10), cross, opt.Adadelta()),
-        ("breast-cancer", "adagrad", network(30, 8, 1), bce, opt.Adagrad(0.01)),
-        ("breast-cancer", "dropout", dropped, total, opt.SGD(0.01)),
+        ("breast-cancer", "dropout", dropped, total, opt.Adagrad(0.01)),
         ("diabetes", "rmsprop", network(10, 8, 1), mse, rmsprop),
-        ("diabetes", "adamw", network(10, 8, 1, hidden="tanh"), mse, adamw),
+        ("diabetes", "adamw", network(10, 8, 1), mse, adamw),
+        ("diabetes", "adadelta", network(10, 8, 1), mse, adadelta),
     ):
         # 40 rows in batches of 16: the last one is smaller.
         rows, batch, validation = (3, 1, 0) if source == "lecture" else (40, 16, 16)
+        rows = 32 if source == "diabetes" else rows
         size: int | str = "all" if label == "full-batch" else batch
         plan = Training(2, size, optimizer, loss, seed=1, shuffle=loss is not total)
         name, row = f"training/{source}-{label}", f"training/{source}"
