@@ -11,12 +11,15 @@ WHEEL := build/wheel
 # TensorFlow's start-up messages would come between the lines of a report.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install parity test lint types imports tests bench clean
+.PHONY: help install parity test lint types imports tests power mutants soak bench clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
 	@echo "make test     set up, lint, check types and import rules, run the tests"
-	@echo "make bench    what importing tetrapla costs"
+	@echo "make power    plant every known fault in every implementation: all must be caught"
+	@echo "make mutants  change every implementation in every small way (hours)"
+	@echo "make soak     10,000 random cases per backend and dtype: none may fail"
+	@echo "make bench    what importing tetrapla costs, and verifying a large network"
 	@echo "make clean    remove what the others made"
 
 install: $(READY)
@@ -51,8 +54,25 @@ imports: install
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# One process per framework, so that the memory of the one before is free.
+power: install
+	@for name in numpy torch tf jax; do \
+	  PYTHONPATH=tests $(BIN)/python -W ignore -m power.score --implementations $$name \
+	    || failed=1; done; test -z "$$failed"
+
+mutants: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[mutants]"
+	@for name in numpy torch tf jax; do \
+	  PYTHONPATH=tests $(BIN)/python -W ignore -m power.mutants --implementation $$name \
+	    || failed=1; done; test -z "$$failed"
+
+soak: install
+	$(BIN)/python benchmarks/soak.py --count 10000
+
 bench: install
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/memory.py --dtype float32
+	$(BIN)/python benchmarks/memory.py --dtype float64
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

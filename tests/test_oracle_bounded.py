@@ -20,7 +20,7 @@ from tetrapla.oracle.bounded import (
     product,
     widest,
 )
-from tetrapla.oracle.budgets import BUDGETS
+from tetrapla.oracle.budgets import roundings
 from tetrapla.spec import Adam, ReLU
 
 DTYPES = ("float32", "float64")
@@ -104,7 +104,7 @@ def test_a_function_off_by_its_budget_is_within_the_bound(dtype, function):
     ar = judge(dtype)
     x = np.abs(RNG.standard_normal(200)).astype(np.float32).astype(float) + 0.01
     bounded = given(ar, x).apply(function)
-    budget = BUDGETS[function].roundings * ar.unit * bounded.magnitude
+    budget = roundings(function, dtype) * ar.unit * bounded.magnitude
     assert np.all(budget <= bounded.error)
     assert np.all(bounded.error <= 1.01 * budget)
 

@@ -14,6 +14,7 @@ from tetrapla.oracle.bounded import (
     maximum,
     select,
     widest,
+    zero_beside,
 )
 from tetrapla.spec import activations as spec
 from tetrapla.spec.contract import Array
@@ -52,10 +53,39 @@ def gradient(g: spec.Activation, z: Bounded, da: Bounded) -> Bounded:
     if isinstance(g, spec.Identity):
         return da
     if isinstance(g, spec.ReLU):
-        return if_positive(z, da, nothing(da))
+        return if_positive(z, da, zero_beside(da))
     if isinstance(g, spec.Softmax):
         return softmax_gradient(z, da)
-    return da * derivative(g, z)
+    return in_any_order(g, z, da, da * derivative(g, z))
+
+
+def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) -> Bounded:
+    """Return da g'(z), whichever of the factors of g'(z) come first.
+
+    A product of da and one small factor may be flushed to 0 before a larger
+    one brings it back, or overflow before a smaller one does. Factors are
+    as small as exp(-|z|) or exp(-z^2/2), and z itself.
+    """
+    x = z.magnitude
+    decay, factor = x, np.maximum(x, 1.0)  # of the others: exp(-|z|), and |z|
+    match g:
+        case spec.Tanh() | spec.LeakyReLU():
+            decay = np.zeros_like(x)
+        case spec.GELUErf():
+            decay = x * x / 2
+        case spec.GELUTanh():
+            c = np.minimum(x, 30.0)
+            decay, factor = 1.6 * c + 0.08 * c**3, factor * (1 + 0.2 * c * c)
+    smallest = da.magnitude * np.minimum(x, 1.0) * np.exp(-decay)
+    flushed = (smallest < 16 * z.ar.tiny) & (da.magnitude > 0)
+    overflows = da.magnitude * factor > z.ar.largest
+    if not flushed.any() and not overflows.any():
+        return product
+    slack = np.where(flushed, 4 * z.ar.tiny * factor, 0.0)
+    result = product._with(product.value)
+    result.error = np.where(overflows, np.inf, product.error + slack)
+    result.likely = np.where(overflows, np.inf, product.likely + slack)
+    return result
 
 
 def derivative(g: spec.Activation, z: Bounded) -> Bounded:

@@ -13,7 +13,7 @@ laid at a backend's door.
 """
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ class Arithmetic(Hashable, Protocol):
     tiny: float
     largest: float
     accuracy: float
+    lost: float  # of a matrix product, beside the largest elements of row and column
     bounds: bool  # without them, all errors are 0: for values alone
 
     def product_accuracy(self, n: int) -> float:
@@ -43,6 +44,9 @@ class Arithmetic(Hashable, Protocol):
 
     def where(self, condition: Array, x: Any, y: Any) -> Any:
         """Return x where the condition holds and y elsewhere."""
+
+    def concatenate(self, parts: Sequence[Any]) -> Any:
+        """Return the arrays side by side, along the last axis."""
 
     def matmul(self, x: Any, y: Any) -> Any:
         """Return the matrix product of two matrices."""
@@ -87,6 +91,7 @@ class Float64(_Judged):
     """NumPy's float64; erf and erfc, which NumPy lacks, from `math`."""
 
     accuracy = 2.0**-50  # NumPy's functions stay within 4 ULP
+    lost = 0.0
 
     def product_accuracy(self, n: int) -> float:
         return n * 2.0**-52
@@ -99,6 +104,9 @@ class Float64(_Judged):
 
     def where(self, condition: Array, x: Any, y: Any) -> Array:
         return np.asarray(np.where(condition, x, y))
+
+    def concatenate(self, parts: Sequence[Any]) -> Array:
+        return np.concatenate(parts, axis=-1)
 
     def matmul(self, x: Array, y: Array) -> Array:
         result: Array = x @ y
@@ -115,6 +123,7 @@ class Pairs(_Judged):
     """Double-double: about 100 bits."""
 
     accuracy = dd.ACCURACY
+    lost = 2.0**-990  # dd.matmul cuts elements into slices of their row's scale
 
     def product_accuracy(self, n: int) -> float:
         return 2.0**-60
@@ -129,6 +138,10 @@ class Pairs(_Judged):
 
     def where(self, condition: Array, x: Any, y: Any) -> dd.DoubleDouble:
         return dd.where(condition, x, y)
+
+    def concatenate(self, parts: Sequence[Any]) -> dd.DoubleDouble:
+        heads, tails = zip(*(x.parts for x in parts), strict=True)
+        return dd.DoubleDouble(np.concatenate(heads, -1), np.concatenate(tails, -1))
 
     def matmul(self, x: dd.DoubleDouble, y: dd.DoubleDouble) -> dd.DoubleDouble:
         return dd.matmul(x, y)

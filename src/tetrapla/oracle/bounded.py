@@ -17,7 +17,7 @@ Formulas are written over Bounded once and evaluated in any arithmetic.
 Bounds need no precision and are float64 always.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from tetrapla.oracle import overflow
 from tetrapla.oracle.arithmetic import Arithmetic, Float64
-from tetrapla.oracle.budgets import BUDGETS, SATURATED
+from tetrapla.oracle.budgets import SATURATED, roundings
 from tetrapla.spec.contract import Array
 
 Axis = int | tuple[int, ...] | None
@@ -157,7 +157,7 @@ class Bounded:
             nearest = b.magnitude - y
             moved = x + times(quotient, y)
             bound = np.where(nearest > 0, moved / nearest, np.inf)
-            return np.where(moved == 0, 0.0, bound)
+            return np.where((moved == 0) & ((nearest > 0) | (y == 0)), 0.0, bound)
 
         return _result("/", value, (self, b), inherited)
 
@@ -181,10 +181,14 @@ class Bounded:
         def bound(error: Array, gamma_n: float) -> Array:
             # an infinity is not rounded
             terms = total(np.where(np.isinf(self.magnitude), 0.0, self.magnitude) + error)
-            flushed = np.where((terms < self.ar.tiny * count) & (terms > 0), count - 1, 0)
+            # Partial sums may be subnormal by cancellation: in vain beside
+            # gamma_n unless the terms are small.
+            small = (terms < self.ar.tiny * count / self.ar.unit) & (terms > 0)
             own = self.ar.accuracy * count
-            error = total(error) + (gamma_n + own) * terms + flushed * self.ar.tiny
-            return np.asarray(error)
+            error = total(error) + (gamma_n + own) * terms
+            error = error + np.where(small, (count - 1) * self.ar.tiny, 0.0)
+            # Or infinite, though the sum is not.
+            return np.asarray(np.where(terms > self.ar.largest, np.inf, error))
 
         unit = self.ar.unit
         error = bound(self.error, gamma(count - 1, unit))
@@ -207,12 +211,11 @@ class Bounded:
         """Return the elementary function of the argument, by its name."""
         value = self.ar.array(self.ar.apply(function, self.value))
         x, f = self.floats, self.ar.floats(value)
-        budget: Any = None
+        budget: Any = roundings(function, self.ar.dtype, x)
         if function in _GAPS:  # far out, tanh and erf are exactly 1 in every library
             gap = _GAPS[function](x)
             saturated = gap < SATURATED * self.ar.unit
-            full = BUDGETS[function].roundings
-            budget = np.where(saturated, 2 * gap / self.ar.unit, full)
+            budget = np.where(saturated, 2 * gap / self.ar.unit, budget)
         moved = _MOVED[function]
         return _result(function, value, (self,), lambda dx: moved(x, f, dx), budget)
 
@@ -239,21 +242,21 @@ def _result(
     value: Any,
     operands: tuple[Bounded, ...],
     inherited: Callable[..., Array],
-    roundings: Any = None,
+    budget: Any = None,
 ) -> Bounded:
     """Return what an operation makes of operands anywhere within their bounds.
 
     `inherited` returns how far the exact operation moves when the operands
-    move by their errors; `roundings` is its budget, where it is not the one
-    of its name.
+    move by their errors; `budget` is in roundings, by default that of its
+    name.
     """
     ar = operands[0].ar
-    if roundings is None:
-        roundings = BUDGETS[name].roundings
+    if budget is None:
+        budget = roundings(name, ar.dtype)
     result = Bounded(ar, value)
     if not ar.bounds:
         return result
-    relative = roundings * ar.unit + ar.accuracy
+    relative = budget * ar.unit + ar.accuracy
     rounds = result.magnitude
     infinite = np.isinf(rounds)
     if infinite.any():  # an infinity is not rounded
@@ -289,6 +292,9 @@ def _overflow(name: str, operands: tuple[Bounded, ...], result: Bounded) -> None
         result.floats,
     )
     same = result.likely is result.error
+    lost = np.isnan(result.error + outcome.error) & ~np.isnan(result.floats)
+    outcome = outcome._replace(error=np.where(lost, np.inf, outcome.error))
+    result.error = np.where(lost, np.inf, result.error)
     result.error = _like(result.error + outcome.error, result.shape)
     result.likely = result.error if same else result.likely + outcome.error
     result.became = np.broadcast_to(outcome.infinite, result.shape)
@@ -307,6 +313,8 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     exact = not (a.error.any() or b.error.any())
     terms = a.magnitude @ b.magnitude
     count = n + (plus is not None)
+    # What the oracle's own product loses of a row beside its largest element.
+    lost = ar.lost * n * np.outer(a.magnitude.max(1), b.magnitude.max(0))
 
     def bound(x: Array, y: Array, p: Any, gamma_n: float, gamma_p: float) -> Array:
         moved, reach = np.zeros(()), terms
@@ -315,7 +323,9 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
             reach = terms + moved
         flushed = np.where((reach < n * ar.tiny / ar.unit) & (reach > 0), n * ar.tiny, 0.0)
         own = ar.product_accuracy(n) + ar.accuracy
-        error = moved + (gamma_n + own) * reach + flushed
+        error = moved + (gamma_n + own) * reach + flushed + lost
+        # A partial sum may be infinite though the whole is not.
+        error = np.where(reach > ar.largest, np.inf, error)
         if plus is not None:
             error = error + p + (gamma_p + ar.accuracy) * (plus.magnitude + p)
         return np.asarray(error)
@@ -330,10 +340,26 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         likely_gamma(count, ar.unit),
         likely_gamma(n, ar.unit),
     )
-    for x in (a, b) if plus is None else (a, b, plus):
-        if x.infinite is not None:  # rare: of no element of the product is it known
-            error = likely = np.full(value.shape, np.inf)
+    unknown = [
+        x.infinite.any(axis=axis, keepdims=True)
+        for x, axis in ((a, 1), (b, 0))
+        if x.infinite is not None
+    ]
+    if plus is not None and plus.infinite is not None:
+        unknown.append(plus.infinite)
+    for mask in unknown:  # rare: an infinity among the terms
+        error, likely = np.where(mask, np.inf, error), np.where(mask, np.inf, likely)
     return Bounded(ar, value, error, likely)
+
+
+def side_by_side(parts: Sequence[Bounded]) -> Bounded:
+    """Return the parts along the last axis."""
+    if len(parts) == 1:
+        return parts[0]
+    ar = parts[0].ar
+    value = ar.concatenate([x.value for x in parts])
+    error = np.concatenate([x.error for x in parts], axis=-1)
+    return Bounded(ar, value, error, np.concatenate([x.likely for x in parts], axis=-1))
 
 
 def _moved_exp(x: Array, f: Array, dx: Array) -> Array:
@@ -380,11 +406,12 @@ def lift(ar: Arithmetic, x: Number) -> Bounded:
     if isinstance(x, Bounded):
         return x
     value = np.asarray(x, float)
-    if ar.dtype == "float64":
-        return Bounded(ar, value)
+    magnitude = np.abs(value)
     with np.errstate(over="ignore"):
         rounded = value.astype(ar.dtype).astype(float) != value
-    return Bounded(ar, value, ar.unit * np.abs(value) * rounded)
+    error = ar.unit * magnitude * rounded
+    small = magnitude < ar.tiny  # and flushed, if it is subnormal
+    return Bounded(ar, value, np.where(small, magnitude, error) if small.any() else error)
 
 
 def given(ar: Arithmetic, x: Any) -> Bounded:
@@ -452,6 +479,17 @@ def _either(condition: Array, a: Bounded, b: Bounded) -> Array | None:
     return np.where(condition, *masks)
 
 
+def zero_beside(x: Bounded) -> Bounded:
+    """Return 0, of which nothing is claimed where x is no finite number.
+
+    `where` makes 0 of it there, and a product with 0 makes NaN.
+    """
+    wild = ~np.isfinite(x.floats)
+    return Bounded(
+        x.ar, np.zeros(x.shape), np.where(wild, np.inf, 0.0) if wild.any() else 0.0
+    )
+
+
 def widest(first: Bounded, *others: Bounded) -> Bounded:
     """Return a value in its first form, with room for the errors of the others.
 
@@ -480,5 +518,8 @@ def maximum(a: Bounded, b: Number) -> Bounded:
     result = Bounded(
         a.ar, larger, np.maximum(a.error, b.error), np.maximum(a.likely, b.likely)
     )
+    nothing = np.isnan(a.floats) | np.isnan(b.floats)
+    if nothing.any():  # libraries differ in what is larger than NaN
+        result.error = result.likely = np.where(nothing, np.inf, result.error)
     result.became = _or(a.became, b.became)
     return result

@@ -6,7 +6,7 @@ loss_and_gradients, fit). Stages that can be seen are verified one by one,
 from the inputs that the backend itself had: stages.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,10 +21,32 @@ from tetrapla.spec.losses import Loss
 from tetrapla.spec.training import Training
 
 Tensors = dict[str, Bounded]
+Weights = Mapping[str, Bounded | Array]  # computed ones, or data
+
+
+@dataclass(frozen=True)
+class Backward:
+    """What a backward pass has of the gradients before they are multiplied out.
+
+    The gradient of layer i's weight is before[i].T @ dz[i], and of its bias
+    dz[i].sum(0): large products are left to who needs them, block by block.
+    """
+
+    before: dict[int, Bounded]
+    dz: dict[int, Bounded]
+    input: Bounded
+
+    def gradients(self) -> Tensors:
+        """Return the gradients of all weights."""
+        found: Tensors = {}
+        for i in sorted(self.dz):
+            found[f"{i}.weight"] = self.before[i].T @ self.dz[i]
+            found[f"{i}.bias"] = self.dz[i].sum(0)
+        return found
 
 
 def forward(
-    net: Sequential, weights: Tensors, x: Bounded, key: threefry.Key | None
+    net: Sequential, weights: Weights, x: Bounded, key: threefry.Key | None
 ) -> Tensors:
     """Return "i.z" of every dense layer and "i.a" of every layer."""
     stages: Tensors = {}
@@ -40,29 +62,26 @@ def forward(
     return stages
 
 
-def loss_and_gradients(
+def backward(
     net: Sequential,
-    weights: Tensors,
+    weights: Weights,
     x: Bounded,
     y: Array,
     loss: Loss,
     key: threefry.Key | None,
-) -> tuple[Tensors, Bounded, Tensors, Bounded]:
-    """Return the forward stages, the loss, and its gradients: weights', input's."""
-    stages = forward(net, weights, x, key)
-    outputs = stages[f"{len(net.layers) - 1}.a"]
-    da = losses.gradient(loss, outputs, y)
-    gradients: Tensors = {}
+    stages: Tensors,
+) -> Backward:
+    """Return the backward pass that follows the stages of a forward one."""
+    da = losses.gradient(loss, stages[f"{len(net.layers) - 1}.a"], y)
+    befores, dzs = {}, {}
     for i, layer in reversed(list(enumerate(net.layers))):
         if isinstance(layer, Dense):
-            before = stages[f"{i - 1}.a"] if i else x
-            dz = activations.gradient(layer.activation, stages[f"{i}.z"], da)
-            gradients[f"{i}.weight"] = before.T @ dz
-            gradients[f"{i}.bias"] = dz.sum(0)
-            da = dz @ weights[f"{i}.weight"].T
+            befores[i] = stages[f"{i - 1}.a"] if i else x
+            dzs[i] = activations.gradient(layer.activation, stages[f"{i}.z"], da)
+            da = layers.columns(dzs[i], weights[f"{i}.weight"].T)
         elif isinstance(layer, Dropout) and key is not None:
             da = layers.dropped(layer, layers.mask(layer, i, key, da.shape), da)
-    return stages, losses.loss(loss, outputs, y), gradients, da
+    return Backward(befores, dzs, da)
 
 
 @dataclass
@@ -108,10 +127,12 @@ class Run:
         for rows in self.training.batches(self.training.order(self.epoch, len(x))):
             key = self.training.dropout_key(self.step) if dropout else None
             batch = given(self.ar, x[rows]), y[rows]
-            _, loss, gradients, _ = loss_and_gradients(
-                self.net, self.weights, *batch, self.training.loss, key
-            )
-            self.losses.append(loss)
+            stages = forward(self.net, self.weights, batch[0], key)
+            outputs = stages[f"{len(self.net.layers) - 1}.a"]
+            self.losses.append(losses.loss(self.training.loss, outputs, batch[1]))
+            gradients = backward(
+                self.net, self.weights, *batch, self.training.loss, key, stages
+            ).gradients()
             self.step += 1
             for name, theta in self.weights.items():
                 self.weights[name], self.slots[name] = optimizers.update(

@@ -135,7 +135,7 @@ def root(v: Bounded) -> Bounded:
 def one_minus(ar: Arithmetic, rho: float) -> Bounded:
     """Return 1 - rho, formed in float64 and rounded once."""
     value = exact(ar, ar.array(1.0) - ar.array(rho))
-    return coefficient(Bounded(ar, value.value, UNIT64 * value.magnitude))
+    return coefficient(Bounded(ar, value.value, (UNIT64 + ar.accuracy) * value.magnitude))
 
 
 def correction(ar: Arithmetic, beta: float, t: Array) -> Bounded:

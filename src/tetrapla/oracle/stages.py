@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from tetrapla.oracle import activations, layers, losses
 from tetrapla.oracle.arithmetic import Arithmetic
 from tetrapla.oracle.bounded import Bounded, exact, given, product
+from tetrapla.oracle.layers import BLOCK, chunks
 from tetrapla.spec import threefry
 from tetrapla.spec.contract import Array, Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
@@ -19,8 +20,6 @@ from tetrapla.spec.losses import Loss
 
 Index = tuple[slice, ...]
 Blocks = Iterator[tuple[Index, Bounded]]
-
-BLOCK = 2**18  # elements: some tens of temporaries of this size live at once
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ class _Pass:
 
     def bias_gradient(self, i: int, dz: Array) -> Stage:
         def blocks() -> Blocks:
-            for at in _chunks(dz.shape[1], max(1, BLOCK // len(dz))):
+            for at in chunks(dz.shape[1], max(1, BLOCK // len(dz))):
                 yield (at,), given(self.ar, dz[:, at]).sum(0)
 
         inputs = {f"{i}.dz": dz}
@@ -196,23 +195,28 @@ class _Pass:
         self, a: Array, b: Array, plus: Array | None = None
     ) -> Callable[[], Blocks]:
         """Return the blocks of a @ b + plus."""
-        n = a.shape[1]
-        rows = min(len(a), max(1, BLOCK // n), 512)
-        columns = max(1, min(BLOCK // n, BLOCK // max(1, rows)))
-
-        def blocks() -> Blocks:
-            for i in _chunks(len(a), rows):
-                left = given(self.ar, a[i])
-                for j in _chunks(b.shape[1], columns):
-                    added = None if plus is None else given(self.ar, plus[j])
-                    yield (i, j), product(left, given(self.ar, b[:, j]), added)
-
-        return blocks
+        return products(self.ar, a, b, plus)
 
 
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+def products(
+    ar: Arithmetic, a: Array | Bounded, b: Array | Bounded, plus: Array | None = None
+) -> Callable[[], Blocks]:
+    """Return the blocks of a @ b + plus."""
+    n = a.shape[1]
+    rows = min(len(a), max(1, BLOCK // n), 512)
+    columns = max(1, min(BLOCK // n, BLOCK // max(1, rows)))
+
+    def lifted(x: Array | Bounded) -> Bounded:
+        return x if isinstance(x, Bounded) else given(ar, x)
+
+    def blocks() -> Blocks:
+        for i in chunks(len(a), rows):
+            left = lifted(a[i])
+            for j in chunks(b.shape[1], columns):
+                added = None if plus is None else given(ar, plus[j])
+                yield (i, j), product(left, lifted(b[:, j]), added)
+
+    return blocks
 
 
 def _rows(like: Array, of: Callable[[slice], Bounded]) -> Callable[[], Blocks]:
@@ -220,7 +224,7 @@ def _rows(like: Array, of: Callable[[slice], Bounded]) -> Callable[[], Blocks]:
     width = max(1, like[:1].size)
 
     def blocks() -> Blocks:
-        for at in _chunks(len(like), max(1, BLOCK // width)):
+        for at in chunks(len(like), max(1, BLOCK // width)):
             yield (at,), of(at)
 
     return blocks

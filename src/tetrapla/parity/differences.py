@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tetrapla.backends import Backend
-from tetrapla.oracle import network
+from tetrapla.oracle import losses, network
 from tetrapla.oracle.arithmetic import Float64
 from tetrapla.oracle.bounded import Bounded, given
 from tetrapla.parity import samples
@@ -61,9 +61,8 @@ def direction(case: DifferenceCase, name: str) -> Array:
 def _loss(case: DifferenceCase) -> Bounded:
     """Return the loss, with its bound carried through the network."""
     x, y = case.data
-    weights = {name: given(_BOUNDS, w) for name, w in case.weights.items()}
-    inputs = given(_BOUNDS, x)
-    return network.loss_and_gradients(case.net, weights, inputs, y, case.loss, None)[1]
+    stages = network.forward(case.net, case.weights, given(_BOUNDS, x), None)
+    return losses.loss(case.loss, stages[f"{len(case.net.layers) - 1}.a"], y)
 
 
 def difference(
@@ -72,10 +71,10 @@ def difference(
     """Return the centred difference of the loss along v, of step h."""
     x, y = case.data
     tensors = case.weights | {"input": x}
-    losses = []
+    values = []
     for step in (h, -h):
         moved = tensors | {name: tensors[name] + step * v}
         inputs = moved.pop("input")
         outputs = backend.forward(case.net, moved, inputs)
-        losses.append(float(backend.loss(case.loss, outputs, y)))
-    return (losses[0] - losses[1]) / (2 * h)
+        values.append(float(backend.loss(case.loss, outputs, y)))
+    return (values[0] - values[1]) / (2 * h)

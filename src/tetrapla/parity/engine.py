@@ -17,7 +17,7 @@ from tetrapla.backends import Backend
 from tetrapla.data import MissingExtraError
 from tetrapla.parity import differences  # noqa: F401 - registers its checks
 from tetrapla.parity.cases import Case
-from tetrapla.parity.comparison import Comparison, Element, compare
+from tetrapla.parity.comparison import Comparison, compare
 from tetrapla.parity.verification import Check, checks, forget
 
 AGREES = "agrees"
@@ -127,25 +127,32 @@ def cause(wide: Verdict | None, narrow: Verdict | None) -> str:
     """
     if wide is None or wide.status != DIFFERS:
         return UNSTABLE if wide is not None and wide.status == AGREES else ""
-    if narrow is None or narrow.status != DIFFERS:
+    if narrow is None or wide.first is None or narrow.status == ERROR:
         return FORMULA
-    first = wide.first
-    same = (c for c in narrow.comparisons if first and c.tensor == first.tensor)
-    twin = next((c for c in same if not c.agrees), None)
-    if first is None or twin is None or not first.outside or not twin.outside:
-        return FORMULA
-    return UNSTABLE if _shrank(first.outside, twin.outside) else FORMULA
+    return UNSTABLE if _shrank(wide.first, _twin(wide.first, narrow)) else FORMULA
 
 
-def _shrank(wide: Sequence[Element], narrow: Sequence[Element]) -> bool:
+def _twin(first: Comparison, narrow: Verdict) -> Comparison | None:
+    """Return float32's comparison of the same tensor, if it can be of the same step."""
+    same = [c for c in narrow.comparisons if c.tensor == first.tensor]
+    there = [c for c in same if c.step == first.step]
+    return next(iter(there or same), None)
+
+
+def _shrank(wide: Comparison, narrow: Comparison | None) -> bool:
     """Return whether float64's errors are float32's, made smaller by its unit."""
-    if any(not math.isfinite(e.expected) for e in wide):
+    if not wide.outside or narrow is None:
+        return False  # a shape, or a missing tensor
+    if any(not math.isfinite(e.expected) for e in wide.outside):
         return False  # an infinity or NaN was due
-    errors = [[e.distance for e in es if math.isfinite(e.got)] for es in (wide, narrow)]
-    if errors[0]:
-        return max(errors[0]) <= SHRINKS * max(errors[1], default=0.0)
-    # Only overflows: of an unstable form, float64 has fewer.
-    return bool({e.index for e in narrow} - {e.index for e in wide})
+    there = {e.index: e.distance for e in narrow.outside}
+    largest = max((d for d in there.values() if math.isfinite(d)), default=0.0)
+    finite = [e for e in wide.outside if math.isfinite(e.got)]
+    if not finite:  # only NaN and infinities: where they are depends on rounding
+        return {e.index for e in wide.outside} != there.keys()
+    return all(
+        e.distance <= SHRINKS * max(largest, there.get(e.index, 0.0)) for e in finite
+    )
 
 
 def run(

@@ -17,7 +17,7 @@ from tetrapla.backends import Backend
 from tetrapla.oracle import activations, losses, network, optimizers
 from tetrapla.oracle.arithmetic import Arithmetic, Float64, judge
 from tetrapla.oracle.bounded import Bounded, exact, given
-from tetrapla.oracle.stages import Stage, of_pass
+from tetrapla.oracle.stages import Stage, of_pass, products
 from tetrapla.parity.cases import (
     ActivationCase,
     Case,
@@ -152,7 +152,7 @@ def _(case: NetworkCase, backend: Backend) -> Iterator[Check]:
     r = backend.loss_and_gradients(*asked, key=case.key)
     got = {"loss": np.asarray(r.loss), **r.weights, "input": r.input}
     for name in ("loss", *case.weights, "input"):
-        yield Check(whole[f"loss_and_gradients.{name}"], got.get(name), shared=True)
+        yield Check(whole[name], got.get(name), shared=True)
     yield from nothing_but(case.weights, r.weights)
 
 
@@ -174,16 +174,26 @@ def _stages(
 def _whole(case: NetworkCase, ar: Arithmetic) -> dict[str, Stage]:
     """Return what shows no stages, its bounds carried through the network."""
     x, y = case.data
-    weights = {name: given(ar, w) for name, w in case.weights.items()}
-    stages, loss, gradients, dx = network.loss_and_gradients(
-        case.net, weights, given(ar, x), y, case.loss, case.key
-    )
+    batch, given_x = (y, case.loss, case.key), given(ar, x)
+    stages = network.forward(case.net, case.weights, given_x, case.key)
     outputs = stages[f"{len(case.net.layers) - 1}.a"]
-    answers = {"forward": outputs}
-    for name, value in {"loss": loss, **gradients, "input": dx}.items():
-        answers[f"loss_and_gradients.{name}"] = value
-    inputs = {"x": x}
-    return {n: expected(n, "the whole pass", q, inputs) for n, q in answers.items()}
+    back = network.backward(case.net, case.weights, given_x, *batch, stages)
+    answers = {"forward": outputs, "loss": losses.loss(case.loss, outputs, y)}
+    answers["input"] = back.input
+    for i, dz in back.dz.items():
+        answers[f"{i}.bias"] = dz.sum(0)
+    what, inputs = "the whole pass", {"x": x}
+    whole = {name: expected(_answer(name), what, q, inputs) for name, q in answers.items()}
+    for i, before in back.before.items():
+        name = f"{i}.weight"
+        blocks = products(ar, before.T, back.dz[i])
+        shape = case.weights[name].shape
+        whole[name] = Stage(_answer(name), what, shape, inputs, blocks)
+    return whole
+
+
+def _answer(name: str) -> str:
+    return name if name == "forward" else f"loss_and_gradients.{name}"
 
 
 @checks.register
@@ -227,7 +237,10 @@ def _path(case: OptimizerCase) -> Arrays:
     ar = Float64("float64", bounds=False)
     theta = {name: case.weights[name] for name in case.weights}
     slots = {
-        name: {s: np.full(w.shape, v) for s, v in case.optimizer.slots.items()}
+        name: {
+            s: np.full(w.shape, np.float32(v), float)
+            for s, v in case.optimizer.slots.items()
+        }
         for name, w in theta.items()
     }
     rows: list[Arrays] = []

@@ -1,0 +1,77 @@
+"""The faults fit the implementations: every patch applies and is Python."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from power.plant import IMPLEMENTATIONS, KINDS, Fault, PatchError, faults, patched, plant
+
+from tetrapla.spec import ACTIVATIONS, OPTIMIZERS
+
+ROWS = {
+    "activation": set(ACTIVATIONS),
+    "loss": {"mse", "bce on logits", "bce on probabilities", "softmax cross-entropy"},
+    "layer": {"dense", "dropout"},
+    "optimizer": set(OPTIMIZERS),
+    "network": {"*"},
+    "training": {"*"},
+}
+
+every_fault = pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault.name)
+
+
+def test_there_are_enough_kinds():
+    assert len(faults()) >= 60
+    assert {fault.kind for fault in faults()} == set(KINDS)
+
+
+@pytest.mark.parametrize("field", ["name", "what"])
+def test_none_is_there_twice(field):
+    times = Counter(getattr(fault, field) for fault in faults())
+    assert [text for text, n in times.items() if n > 1] == []
+
+
+@every_fault
+def test_a_fault_says_what_it_is_and_where_it_shows(fault):
+    assert 0 < len(fault.what) <= 79
+    assert "\n" not in fault.what
+    assert all(fault.stage)
+    for component in fault.component:
+        group, _, row = component.partition("/")
+        assert row in ROWS[group]
+
+
+@every_fault
+def test_a_fault_has_a_patch_that_fits_in_every_implementation(fault):
+    assert set(fault.patches) == set(IMPLEMENTATIONS)
+    for name in IMPLEMENTATIONS:
+        for file, text in patched(fault, name).items():
+            compile(text, f"impls/{name}/{file}", "exec")
+
+
+@every_fault
+def test_a_planted_numpy_backend_can_be_imported(fault):
+    backend = plant(fault, "numpy", "float32")
+    assert (backend.name, backend.dtype) == ("numpy", "float32")
+    assert type(backend.implementation).__module__.startswith("tetrapla_planted_numpy_")
+
+
+def changed(old: str, new: str) -> Fault:
+    sound = faults()[0]
+    (change, *_) = sound.patches["numpy"]
+    patches = {"numpy": (replace(change, file="activations.py", old=old, new=new),)}
+    return replace(sound, name="changed", patches=patches)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("no such text", "", "occurs 0 times"),
+        ("return", "return 1", "occurs \\d+ times"),
+        ("return np.tanh(z)", "return np.tanh(", "is no Python"),
+        ("return np.tanh(z)", "return np.tanh(z)  # the same", "means the same"),
+    ],
+)
+def test_a_patch_that_does_not_fit_is_an_error(old, new, message):
+    with pytest.raises(PatchError, match=message):
+        patched(changed(old, new), "numpy")
