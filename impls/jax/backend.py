@@ -43,6 +43,17 @@ def forward(model: Sequential, x: Any, key: Any) -> Any:
     return model(x, key)
 
 
+@partial(jax.jit, static_argnames="optimizer")
+def step(
+    optimizer: optimizers.Optimizer,
+    theta: Any,
+    g: Any,
+    state: Any,
+    eta: float,
+) -> Any:
+    return optimizer.step(theta, g, state, eta)
+
+
 def arrays(tensors: Any) -> Arrays:
     return {name: np.array(t) for name, t in tensors.items()}
 
@@ -260,15 +271,14 @@ class Backend:
         gradients: Arrays,
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
-        theta, new = optimizers.optimizer(optimizer).step(
-            self.tensors(weights),
-            self.tensors(gradients),
-            native_state(state, optimizer.slots, weights),
-            optimizer.lr,
-        )
+        # another learning rate is another argument, not another program
+        native = optimizers.optimizer(optimizer.with_lr(0.0))
+        given = native_state(state, optimizer.slots, weights)
+        eta = optimizer.lr
+        theta, new = step(native, weights, gradients, given, eta)
+        theta = {name: np.array(theta[name]) for name in weights}
         t = state["t"] + 1
-        new_state = state_of(new, optimizer.slots, weights, t)
-        return arrays(theta), new_state
+        return theta, state_of(new, optimizer.slots, weights, t)
 
     def supports(self, optimizer: spec.Optimizer) -> spec.Support:
         return spec.Support("native")

@@ -90,6 +90,7 @@ def trace(
     g = jax.jit(activation, static_argnames="spec")
     loss_of = jax.jit(losses.loss, static_argnames="spec")
     mask = jax.jit(Dropout.mask, static_argnames="shape")
+    drop = jax.jit(Dropout.__call__)
     stages: dict[str, Array] = {}
     pullbacks: list[Any] = []
     a = x
@@ -102,7 +103,7 @@ def trace(
         elif isinstance(layer, Dropout):
             if key is not None:
                 stages[f"{i}.mask"] = mask(layer, key, a.shape)
-            a, vjp = jax.vjp(partial(layer, key=key), a)
+            a, vjp = jax.vjp(partial(drop, layer, key=key), a)
             pullbacks.append(vjp)
         stages[f"{i}.a"] = a
     value, loss_vjp = jax.vjp(lambda a: loss_of(loss, a, y), a)

@@ -116,10 +116,9 @@ def fractions(name: str, shape: tuple[int, ...]) -> Array:
 
 
 def optimizer_weights(name: str) -> dict[str, Array]:
-    """Return weights; those at 0 and 1e-3 show a step's last digits."""
-    scale = np.array([[1.0], [0.0], [1e-3]])
-    w = scale * normal(name, (3, 8))
-    return {"0.weight": float32_valued(w), "0.bias": normal(f"{name} bias", (8,))}
+    """Return a weight; its rows at 0 and 1e-3 show a step's last digits."""
+    scale = np.array([[1.0], [0.0], [1e-3], [1.0]])
+    return {"0.weight": float32_valued(scale * normal(name, (4, 8)))}
 
 
 def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
@@ -138,8 +137,7 @@ def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
     draws[:, 5] = 1
     draws[:, 6] *= 100.0 * 0.1**step
     draws[:, 7] = np.abs(draws[:, 7]) * (-1) ** step
-    g = float32_valued(draws)
-    return {"0.weight": g[:3], "0.bias": g[3]}
+    return {"0.weight": float32_valued(draws)}
 
 
 @cache

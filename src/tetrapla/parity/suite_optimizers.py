@@ -60,11 +60,11 @@ _CONVENTIONS: dict[str, tuple[dict[str, tuple[Any, ...]], ...]] = {
     "adadelta": ({"lr": (1.0, 0.001), "rho": (0.95, 0.9)}, {"decay": _DECAY}),
     "rmsprop": (
         _EPS_PLACE | {"centered": (False, True)},
-        {"centered": (False, True), "momentum": _MOMENTUM},
+        {"momentum": _MOMENTUM},
         {"decay": _DECAY},
     ),
     "adam": (_ADAM, {"eps": (1e-8, 1e-7)}, {"decay": _DECAY}),
-    "adamw": (_ADAM, {"weight_decay": (0.01, 0.0)}),
+    "adamw": ({"amsgrad": _AMSGRAD}, {"weight_decay": (0.01, 0.0)}),
 }
 
 
