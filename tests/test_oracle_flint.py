@@ -511,9 +511,8 @@ def test_optimizers_of_the_suite(name):
     case = OPTIMIZER_CASES[name]
     o, n = case.optimizer, 3
     rates = [case.at(t).lr for t in range(1, n + 1)]
-    key = "0.bias"  # eight kinds of gradients
-    w = case.weights[key]
-    gradients = np.stack([case.gradients(t)[key] for t in range(1, n + 1)])
+    w = case.weights["0.weight"][0]  # eight kinds of gradients
+    gradients = np.stack([case.gradients(t)["0.weight"][0] for t in range(1, n + 1)])
     tensors = ("", *o.slots)
     exact_rows = np.stack(
         [

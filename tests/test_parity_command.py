@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import support
 from click.testing import CliRunner
 
 import tetrapla
@@ -116,3 +117,55 @@ def test_short_numbers():
         "3.0e15",
         "inf",
     ]
+
+
+def test_everything_is_written_nan_and_all(tmp_path):
+    path, page = tmp_path / "parity.json", tmp_path / "parity.html"
+    choice = ("--backends", "numpy", "--filter", "activation/tanh")
+    result = invoke(*choice, "--json", str(path), "--html", str(page), "--pairs")
+    assert result.exit_code == 0
+    report = json.loads(path.read_text())
+    nan = next(v for v in report["verdicts"] if v["case"] == "activation/tanh-nan")
+    assert nan["comparisons"][0]["fraction"] <= 1
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_pairs_of_backends(tmp_path):
+    support.backend("torch", "float32")
+    path = tmp_path / "parity.json"
+    choice = ("--backends", "numpy,torch", "--filter", "activation/tanh", "--pairs")
+    result = invoke(*choice, "--json", str(path))
+    assert result.exit_code == 0
+    assert "each pair's worst share of the sum of both bounds" in result.stdout
+    pairs = json.loads(path.read_text())["pairs"]
+    assert {(p["left"], p["right"]) for p in pairs} == {("numpy", "torch")}
+    assert all(float(p["fraction"]) <= 1 for p in pairs)
+
+
+def test_a_trace_shows_every_stage_of_every_step():
+    choice = ("--backends", "numpy", "--filter", "training/lecture-full", "--trace")
+    result = invoke(*choice, "--dtype", "float32")
+    assert result.exit_code == 0
+    assert "1.dz @ 1.weight.T" in result.stdout
+    assert "sgd: update" in result.stdout
+    assert "fit, epoch 2" in result.stdout
+    refused = invoke("--filter", "activation", "--trace")
+    assert refused.exit_code == 2
+    assert "--trace shows training runs" in refused.stderr
+
+
+def test_float64_fails_beside_float32(monkeypatch):
+    """A fault too fine for float32 fails a run that asked for float32 alone."""
+    checks = engine.checks
+
+    def wrong(case, backend):
+        for check in checks(case, backend):
+            if backend.dtype == "float64":
+                check = replace(check, got=check.got + 1e-12)
+            yield check
+
+    monkeypatch.setattr(engine, "checks", wrong)
+    choice = ("--backends", "numpy", "--dtype", "float32", "--filter", "activation/elu")
+    result = invoke(*choice)
+    assert result.exit_code == 1
+    assert "another formula" in result.stdout

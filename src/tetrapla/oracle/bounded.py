@@ -134,10 +134,13 @@ class Bounded:
     def __mul__(self, other: "Number") -> "Bounded":
         b = lift(self.ar, other)
 
-        def inherited(x: Array, y: Array) -> Array:
-            return times(self.magnitude + x, y) + times(b.magnitude, x)
+        value = self.value * b.value
 
-        return _result("*", self.value * b.value, (self, b), inherited)
+        def inherited(x: Array, y: Array) -> Array:
+            moved = times(self.magnitude + x, y) + times(b.magnitude, x)
+            return _of_infinity(moved, value, (self.magnitude > x) & (b.magnitude > y))
+
+        return _result("*", value, (self, b), inherited)
 
     def square(self) -> "Bounded":
         """Return the product with itself, or what pow(x, 2) makes of it."""
@@ -157,7 +160,9 @@ class Bounded:
             nearest = b.magnitude - y
             moved = x + times(quotient, y)
             bound = np.where(nearest > 0, moved / nearest, np.inf)
-            return np.where((moved == 0) & ((nearest > 0) | (y == 0)), 0.0, bound)
+            known = (nearest > 0) | (y == 0)  # the divisor's sign, or that it is 0
+            bound = np.where((moved == 0) & known, 0.0, bound)
+            return _of_infinity(bound, value, (self.magnitude > x) & known)
 
         return _result("/", value, (self, b), inherited)
 
@@ -235,6 +240,13 @@ def times(a: Array, b: Array) -> Array:
     if np.isnan(result).any():
         result = np.where((a == 0) | (b == 0), 0.0, result)
     return result
+
+
+def _of_infinity(moved: Array, value: Any, certain: Array) -> Array:
+    """Return 0 for a result that is infinite wherever in its bounds an operand is."""
+    if np.isfinite(moved).all():
+        return moved
+    return np.where(certain & (abs(value) == np.inf), 0.0, moved)
 
 
 def _result(

@@ -30,7 +30,7 @@ def document(report: Report) -> dict[str, Any]:
         "count": count,
         "components": [_component(report, *cell) for cell in _cells(report)],
         "verdicts": [_verdict(v) for v in report.verdicts],
-        "pairs": [_plain(asdict(p)) for p in report.pairs],
+        "pairs": [asdict(p) for p in report.pairs],
     }
 
 
@@ -40,15 +40,13 @@ def _cells(report: Report) -> list[tuple[str, str, str]]:
 
 def _component(report: Report, component: str, backend: str, dtype: str) -> dict[str, Any]:
     verdicts = report.of(component, backend, dtype)
-    return _plain(
-        {
-            "component": component,
-            "backend": backend,
-            "dtype": dtype,
-            "worst": max((v.fraction for v in verdicts), default=0.0),
-            "median": median(octaves(verdicts)),
-        }
-    )
+    return {
+        "component": component,
+        "backend": backend,
+        "dtype": dtype,
+        "worst": max((v.fraction for v in verdicts), default=0.0),
+        "median": median(octaves(verdicts)),
+    }
 
 
 def _verdict(v: Verdict) -> dict[str, Any]:
@@ -63,23 +61,22 @@ def _verdict(v: Verdict) -> dict[str, Any]:
 def _comparison(c: Comparison) -> dict[str, Any]:
     values = asdict(c)
     del values["octaves"]
-    values["outside"] = [_plain(e) for e in values["outside"]]
     values["around"] = {
-        name: [_word(float(x)) for x in np.asarray(near).flat]
-        for name, near in c.around.items()
+        name: [float(x) for x in np.asarray(near).flat] for name, near in c.around.items()
     }
-    return _plain(values) | {"median": median(c.octaves)}
+    return values | {"median": median(c.octaves)}
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {n: _word(x) if isinstance(x, float) else x for n, x in values.items()}
-
-
-def _word(x: float) -> float | str:
-    return x if math.isfinite(x) else str(x)
+def _plain(value: Any) -> Any:
+    """Return the value with words for infinities and NaN, and lists for tuples."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _plain(x) for name, x in value.items()}
+    return [_plain(x) for x in value] if isinstance(value, list | tuple) else value
 
 
 def write(report: Report, path: Path) -> None:
     """Write the JSON, whole or not at all."""
-    text = json.dumps(document(report), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(_plain(document(report)), indent=1, allow_nan=False) + "\n"
     write_atomically(path, text.encode())

@@ -73,7 +73,7 @@ class Pairwise:
     def pairs(self) -> Iterator[Pair]:
         """Yield every pair of backends in every tensor."""
         for (case, dtype, tensor), kept in self._kept.items():
-            for left, right in combinations(kept.got, 2):
+            for left, right in combinations(sorted(kept.got), 2):
                 yield _pair(case, dtype, tensor, kept, left, right)
 
 
