@@ -30,6 +30,8 @@ class Arithmetic(Hashable, Protocol):
     tiny: float
     largest: float
     accuracy: float
+    spacing: float  # absolute, of what is below `coarse`
+    coarse: float
     lost: float  # of a matrix product, beside the largest elements of row and column
     bounds: bool  # without them, all errors are 0: for values alone
 
@@ -91,6 +93,7 @@ class Float64(_Judged):
     """NumPy's float64; erf and erfc, which NumPy lacks, from `math`."""
 
     accuracy = 2.0**-50  # NumPy's functions stay within 4 ULP
+    spacing = coarse = 0.0  # what float32 may hold is far above
     lost = 0.0
 
     def product_accuracy(self, n: int) -> float:
@@ -123,6 +126,7 @@ class Pairs(_Judged):
     """Double-double: about 100 bits."""
 
     accuracy = dd.ACCURACY
+    spacing, coarse = 2.0**-1073, 2.0**-960
     lost = 2.0**-990  # dd.matmul cuts elements into slices of their row's scale
 
     def product_accuracy(self, n: int) -> float:

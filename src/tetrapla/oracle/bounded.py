@@ -203,6 +203,9 @@ class Bounded:
         if self.infinite is not None:  # a sum with an infinity may be anything
             lost = np.any(self.infinite, axis=axis, keepdims=keepdims)
             error, likely = (np.where(lost, np.inf, e) for e in (error, likely))
+        if np.isinf(self.error).any():
+            lost = np.any(np.isinf(self.error), axis=axis, keepdims=keepdims)
+            error, likely = (np.where(lost, np.inf, e) for e in (error, likely))
         return Bounded(self.ar, value, error, likely)
 
     def mean(self, axis: Axis = None) -> "Bounded":
@@ -276,6 +279,10 @@ def _result(
 
     def bound(moved: Array) -> Array:
         error = moved + relative * (rounds + moved)
+        if ar.spacing:  # the low parts of very small pairs are subnormal
+            coarse = (result.magnitude > 0) & (result.magnitude < ar.coarse)
+            if coarse.any():
+                error = error + np.where(coarse, ar.spacing, 0.0)
         small = result.magnitude - error < ar.tiny
         if small.any():  # a computed result may be flushed to 0
             error = error + np.where(small & (result.magnitude + error > 0), ar.tiny, 0.0)
@@ -286,7 +293,28 @@ def _result(
         result.likely = bound(inherited(*(x.likely for x in operands)))
     if any(x.infinite is not None for x in operands):
         _overflow(name, operands, result)
+    if not np.isfinite(result.magnitude + result.error).all():
+        _unknown(name, operands, result)
     return result
+
+
+def _unknown(name: str, operands: tuple[Bounded, ...], result: Bounded) -> None:
+    """Claim nothing where an operand is unknown, or the oracle itself overflowed.
+
+    An infinity made of finite numbers is the oracle's own overflow, unless
+    by a division by 0 or a logarithm of 0.
+    """
+    unknown = np.zeros(result.shape, bool)
+    finite = np.isinf(result.magnitude)
+    for x in operands:
+        unknown = unknown | np.isinf(x.error)
+        finite = finite & np.isfinite(x.magnitude)
+    if name == "/":
+        finite = finite & (operands[1].magnitude > 0)
+    if name not in ("log", "log1p"):
+        unknown = unknown | finite
+    result.error = _like(np.where(unknown, np.inf, result.error), result.shape)
+    result.likely = _like(np.where(unknown, np.inf, result.likely), result.shape)
 
 
 def _overflow(name: str, operands: tuple[Bounded, ...], result: Bounded) -> None:
@@ -359,6 +387,12 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     ]
     if plus is not None and plus.infinite is not None:
         unknown.append(plus.infinite)
+    for x, axis in ((a, 1), (b, 0)):
+        wild = ~np.isfinite(x.magnitude + x.error)
+        if wild.any():  # given as they are, or the outcome of an overflow
+            unknown.append((wild & (x.error != 0)).any(axis=axis, keepdims=True))
+            error = np.where(np.isnan(error), 0.0, error)
+            likely = np.where(np.isnan(likely), 0.0, likely)
     for mask in unknown:  # rare: an infinity among the terms
         error, likely = np.where(mask, np.inf, error), np.where(mask, np.inf, likely)
     return Bounded(ar, value, error, likely)
