@@ -41,3 +41,15 @@ def test_every_component_of_the_specification_has_cases():
     assert {f"optimizer/{name}" for name in OPTIMIZERS} <= rows
     used = {type(case.loss) for case in cases() if hasattr(case, "loss")}
     assert set(LOSSES.values()) <= used
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_of_every_number_of_the_suite_something_is_claimed(dtype):
+    backend = support.backend("numpy", dtype)
+    for case in cases():
+        if dtype in case.dtypes:
+            try:
+                found = examine(case, backend)
+            except MissingExtraError as error:
+                support.missing(str(error))
+            assert {c.tensor: c.unclaimed for c in found if c.unclaimed} == {}, case.id

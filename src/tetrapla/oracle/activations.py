@@ -11,7 +11,6 @@ from tetrapla.oracle.bounded import (
     exact,
     if_positive,
     lift,
-    maximum,
     select,
     widest,
     zero_beside,
@@ -156,7 +155,7 @@ def density(z: Bounded) -> Bounded:
 
 def softplus(z: Bounded) -> Bounded:
     """Return log(1 + exp(z)), as max(z, 0) + log(1 + exp(-|z|))."""
-    return maximum(z, nothing(z)) + (-abs(z)).apply("exp").apply("log1p")
+    return if_positive(z, z, nothing(z)) + (-abs(z)).apply("exp").apply("log1p")
 
 
 def softmax(z: Bounded) -> Bounded:

@@ -54,6 +54,9 @@ class Bounded:
 
     __array_ufunc__ = None  # an ndarray on the left asks __radd__ and so on
 
+    # What no computed number of these is below, whatever the bound says.
+    least: Array | float = 0.0
+
     def __init__(
         self, ar: Arithmetic, value: Any, error: Any = 0.0, likely: Any = None
     ) -> None:
@@ -157,7 +160,7 @@ class Bounded:
         def inherited(x: Array, y: Array) -> Array:
             # |x^/y^ - x/y| <= (|dx| + |x/y| |dy|) / (|y| - |dy|)
             quotient = np.abs(self.ar.floats(value))
-            nearest = b.magnitude - y
+            nearest = np.maximum(b.magnitude - y, b.least)
             moved = x + times(quotient, y)
             bound = np.where(nearest > 0, moved / nearest, np.inf)
             known = (nearest > 0) | (y == 0)  # the divisor's sign, or that it is 0

@@ -123,8 +123,19 @@ def _average(rho: float, old: Bounded, new: Bounded) -> Bounded:
 
 
 def _root(v: Bounded, eps: float | Bounded, place: str) -> Bounded:
-    """Return sqrt(v) + eps, or sqrt(v + eps)."""
-    return root(v + eps) if place == "inside" else root(v) + eps
+    """Return sqrt(v) + eps, or sqrt(v + eps).
+
+    Where v is all rounding, its root may be 0, but no divisor is below eps:
+    without that, nothing could be said of g / (sqrt(v) + eps).
+    """
+    eps = lift(v.ar, eps)
+    least = np.maximum(eps.magnitude - eps.error, 0.0) * (1 - 4 * v.ar.unit)
+    if place == "inside":
+        result, least = root(v + eps), np.sqrt(least)
+    else:
+        result = root(v) + eps
+    result.least = np.where(least > v.ar.tiny, least, 0.0)
+    return result
 
 
 def root(v: Bounded) -> Bounded:
