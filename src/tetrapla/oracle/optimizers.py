@@ -41,6 +41,8 @@ def update(
     """
     ar = theta.ar
     rate = lift(ar, spec.lr if eta is None else eta)
+    if isinstance(spec, SGD) and not spec.momentum and spec.weight_decay:
+        return _plain_decay(spec, theta, g, rate), slots
     if spec.weight_decay and spec.decay == "coupled":
         g = g + spec.weight_decay * theta
     elif spec.weight_decay:
@@ -61,6 +63,16 @@ def update(
         case _:
             raise TypeError(f"the oracle has no {spec!r}")
     return theta - step, slots
+
+
+def _plain_decay(spec: SGD, theta: Bounded, g: Bounded, eta: Bounded) -> Bounded:
+    """Return theta - eta (g + lambda theta): coupled or not, it is the same."""
+    decay = eta * spec.weight_decay
+    return widest(
+        theta - eta * (g + spec.weight_decay * theta),
+        theta - decay * theta - eta * g,
+        (1 - decay) * theta - eta * g,
+    )
 
 
 def _momentum(
