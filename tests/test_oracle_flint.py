@@ -36,7 +36,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 DTYPES = ("float32", "float64")
 PRECISIONS = (400, 2000, 35000)  # bits: exp(-1e4) is 2^-14427
 RELATIVE, ABSOLUTE = arb(2) ** -150, arb(2) ** -1200
-SMALLEST = arb(2) ** -1074  # what is less is 0 in both arithmetics
+# What vanishes in float64 itself, times a z of some hundreds: the dtypes' own
+# smallest normal numbers, taken away here, are far above.
+SMALLEST = arb(2) ** -1062
 UNIT = 2.0**-300
 INF = arb("inf")
 
@@ -253,7 +255,9 @@ def random_places(name, size=150):
 
 
 def places(name, dtype):
-    draws = random_places(name)
+    # Where exp(z), the normal's tail and sigmoid(2u) leave float64's normal numbers.
+    ends = (np.linspace(*ends, 15) for ends in ((-750, -660), (-39, -35), (-22, -19)))
+    draws = np.concatenate([random_places(name), *ends])
     if dtype == "float32":
         draws = draws.astype(np.float32).astype(float)
     return np.concatenate([samples.pre_activations(name).ravel(), draws])
@@ -279,6 +283,17 @@ def test_activations(label, dtype):
         lambda ar: activations.gradient(g, exact(ar, z), exact(ar, da)),
         balls(lambda x, u: u * slope_of(g, x), z, da),
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("label", ACTIVATION_VARIANTS)
+def test_nan_in_nan_out(label, dtype):
+    g, ar = ACTIVATION_VARIANTS[label], judge(dtype)
+    z = exact(ar, np.array([[np.nan, 1.0, -1.0]]))
+    a = activations.activation(g, z)
+    wanted = [True, label == "softmax", label == "softmax"]
+    np.testing.assert_array_equal(np.isnan(a.floats), [wanted])
+    assert not np.isinf(a.error).any()  # it is claimed
 
 
 SOFTMAX = {
