@@ -394,6 +394,9 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         wild = ~np.isfinite(x.magnitude + x.error)
         if wild.any():  # given as they are, or the outcome of an overflow
             unknown.append((wild & (x.error != 0)).any(axis=axis, keepdims=True))
+            # Beside a given infinity, another term may overflow to the other one.
+            finite = (np.where(np.isfinite(y.magnitude), y.magnitude, 0.0) for y in (a, b))
+            unknown.append(np.matmul(*finite) > ar.largest)
             error = np.where(np.isnan(error), 0.0, error)
             likely = np.where(np.isnan(likely), 0.0, likely)
     for mask in unknown:  # rare: an infinity among the terms
