@@ -1,16 +1,19 @@
 """`tetrapla parity`: what it prints, writes and exits with."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 import support
 from click.testing import CliRunner
 
-import tetrapla
+from tetrapla.backends import load
 from tetrapla.commands.parity import parity
-from tetrapla.parity import engine
+from tetrapla.parity import engine, processes
+from tetrapla.parity.pairwise import Pairwise
 from tetrapla.parity.report import short
+from tetrapla.parity.suite import cases
 from tetrapla.spec import BackendUnavailableError
 
 
@@ -74,14 +77,11 @@ def test_misuse_exits_with_2_and_one_line(arguments, message):
 
 
 def _without_torch(monkeypatch):
-    load = tetrapla.load
-
-    def partial(name, **kwargs):
+    def require(name):
         if name != "numpy":
             raise BackendUnavailableError(f"pip install 'tetrapla[{name}]'")
-        return load(name, **kwargs)
 
-    monkeypatch.setattr("tetrapla.commands.parity.load", partial)
+    monkeypatch.setattr("tetrapla.commands.parity.require", require)
 
 
 def test_a_missing_backend_is_named(monkeypatch):
@@ -99,7 +99,7 @@ def test_a_missing_backend_that_was_asked_for_is_misuse(monkeypatch):
 
 
 def test_list_prints_names_and_loads_nothing(monkeypatch):
-    monkeypatch.setattr("tetrapla.commands.parity.load", None)
+    monkeypatch.setattr("tetrapla.commands.parity.require", None)
     result = invoke("--list", "--filter", "optimizer/adamw")
     assert result.exit_code == 0
     assert "optimizer/adamw" in result.stdout.splitlines()
@@ -169,3 +169,34 @@ def test_float64_fails_beside_float32(monkeypatch):
     result = invoke(*choice)
     assert result.exit_code == 1
     assert "another formula" in result.stdout
+
+
+def test_processes_give_what_one_process_gives():
+    """Verdicts and pairs are those of engine.run, in its order."""
+    support.backend("torch", "float32")
+    chosen = [c for c in cases() if c.id.startswith(("activation/elu", "layer/differ"))]
+    names, dtypes = ["numpy", "torch"], ["float64", "float32"]
+    heard = []
+    found, kept = processes.run(names, dtypes, chosen, lambda *words: heard.append(words))
+    pairwise = Pairwise()
+    loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
+    assert found == list(engine.run(chosen, loaded, on_check=pairwise))
+    assert sorted(heard) == sorted((v.case, v.backend, v.dtype) for v in found)
+    assert list(kept.pairs()) == list(pairwise.pairs())
+
+
+def _dies_unless_numpy(name, dtypes, ids):
+    if name != "numpy":
+        os._exit(1)
+    return processes._run(name, dtypes, ids)
+
+
+def test_a_process_that_dies_fails_its_backend_and_no_other(monkeypatch):
+    monkeypatch.setattr(processes, "_run", _dies_unless_numpy)
+    chosen = [c for c in cases() if c.id == "activation/elu"]
+    found, _ = processes.run(["numpy", "torch"], ["float32"], chosen)
+    assert [(v.backend, v.status) for v in found] == [
+        ("numpy", "agrees"),
+        ("torch", "error"),
+    ]
+    assert found[1].message == "the process of backend 'torch' ended abruptly"

@@ -32,6 +32,8 @@ EXTRA = {
     ("jax", "layers.Sequential.load"): PURE,
     ("jax", "optimizers.Optimizer.start"): PURE,
     ("jax", "training.objective"): "jax differentiates a function, not a recording",
+    ("jax", "training.linear_gradient"): "the same, of one stage of a trace",
+    ("jax", "training.drop_gradient"): "the same, of one stage of a trace",
 }
 for _name in ACTIVATIONS:
     EXTRA["numpy", f"activations.{_name}_gradient"] = BY_HAND

@@ -1,7 +1,6 @@
 """All together: shuffle, batches, forward, loss, gradient, update."""
 
 from functools import partial
-from typing import Any
 
 import jax
 from jax import Array
@@ -9,7 +8,7 @@ from jax import Array
 from tetrapla.spec import Loop, Loss
 
 from . import losses
-from .activations import activation
+from .activations import activation, activation_gradient
 from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer, State
 
@@ -77,6 +76,35 @@ def fit(
     return state
 
 
+# Each stage of a trace is compiled by itself, so that it starts from
+# what the one before it returned.
+linear = jax.jit(Dense.linear)
+drop = jax.jit(Dropout.__call__)
+mask_of = jax.jit(Dropout.mask, static_argnames="shape")
+g = jax.jit(activation, static_argnames="spec")
+g_gradient = jax.jit(activation_gradient, static_argnames="spec")
+loss_of = jax.jit(losses.loss, static_argnames="spec")
+loss_gradient = jax.jit(
+    jax.grad(losses.loss, argnums=1), static_argnames="spec"
+)
+
+
+@jax.jit
+def linear_gradient(
+    layer: Dense, x: Array, dz: Array
+) -> tuple[Dense, Array]:
+    _, pullback = jax.vjp(Dense.linear, layer, x)
+    return pullback(dz)
+
+
+@jax.jit
+def drop_gradient(
+    layer: Dropout, x: Array, key: Array | None, da: Array
+) -> Array:
+    _, pullback = jax.vjp(lambda x: layer(x, key), x)
+    return pullback(da)[0]
+
+
 def trace(
     model: Sequential,
     loss: Loss,
@@ -85,40 +113,30 @@ def trace(
     key: Array | None = None,
 ) -> dict[str, Array]:
     """Return all stages: forward, loss, then the chain rule."""
-    # compiled one by one: each is given what the one before returned
-    linear = jax.jit(Dense.linear)
-    g = jax.jit(activation, static_argnames="spec")
-    loss_of = jax.jit(losses.loss, static_argnames="spec")
-    mask = jax.jit(Dropout.mask, static_argnames="shape")
-    drop = jax.jit(Dropout.__call__)
     stages: dict[str, Array] = {}
-    pullbacks: list[Any] = []
+    inputs = []
     a = x
     for i, layer in enumerate(model.layers):
+        inputs.append(a)
         if isinstance(layer, Dense):
-            z, dense_vjp = jax.vjp(linear, layer, a)
-            a, g_vjp = jax.vjp(partial(g, layer.activation), z)
-            stages[f"{i}.z"] = z
-            pullbacks.append((dense_vjp, g_vjp))
+            stages[f"{i}.z"] = z = linear(layer, a)
+            a = g(layer.activation, z)
         elif isinstance(layer, Dropout):
             if key is not None:
-                stages[f"{i}.mask"] = mask(layer, key, a.shape)
-            a, vjp = jax.vjp(partial(drop, layer, key=key), a)
-            pullbacks.append(vjp)
+                stages[f"{i}.mask"] = mask_of(layer, key, a.shape)
+            a = drop(layer, a, key)
         stages[f"{i}.a"] = a
-    value, loss_vjp = jax.vjp(lambda a: loss_of(loss, a, y), a)
-    stages["loss"] = value
-    (da,) = loss_vjp(jax.numpy.ones_like(value))
+    stages["loss"] = loss_of(loss, a, y)
+    da = loss_gradient(loss, a, y)
     for i, layer in reversed(list(enumerate(model.layers))):
         stages[f"{i}.da"] = da
         if isinstance(layer, Dense):
-            dense_vjp, g_vjp = pullbacks[i]
-            (dz,) = g_vjp(da)
-            dlayer, da = dense_vjp(dz)
-            stages[f"{i}.dz"] = dz
+            z = stages[f"{i}.z"]
+            stages[f"{i}.dz"] = dz = g_gradient(layer.activation, z, da)
+            dlayer, da = linear_gradient(layer, inputs[i], dz)
             stages[f"{i}.weight.grad"] = dlayer.weight[...]
             stages[f"{i}.bias.grad"] = dlayer.bias[...]
         else:
-            (da,) = pullbacks[i](da)
+            da = drop_gradient(layer, inputs[i], key, da)
     stages["input.grad"] = da
     return stages

@@ -116,20 +116,31 @@ def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
     >>> load("numpy", dtype="float64")
     <tetrapla backend 'numpy' on cpu, float64>
     """
-    entries = _entry_points()
-    if not isinstance(name, str) or (name not in BUILT_IN and name not in entries):
-        known = ", ".join([*BUILT_IN, *entries])
-        raise InvalidInputError(f"unknown backend {name!r}; there are {known}")
+    require(name)
     if not isinstance(device, str) or not re.fullmatch(r"cpu|gpu(:\d+)?", device):
         raise InvalidInputError(f"device must be 'cpu', 'gpu' or 'gpu:N', got {device!r}")
     if not isinstance(dtype, str) or dtype not in DTYPES:
         expected = " or ".join(repr(d) for d in DTYPES)
         raise InvalidInputError(f"dtype must be {expected}, got {dtype!r}")
-    make = entries[name].load() if name in entries else _built_in(name)
+    make: Callable[..., contract.Backend]
+    if name in BUILT_IN:
+        make = import_module(BUILT_IN[name].module).Backend
+    else:
+        make = _entry_points()[name].load()
     return Backend(name, make(device=device, dtype=dtype))
 
 
-def _built_in(name: str) -> Callable[..., contract.Backend]:
+def require(name: str) -> None:
+    """Raise what `load` raises where a name or its framework is not here.
+
+    Imports no framework.
+    """
+    entries = _entry_points()
+    if not isinstance(name, str) or (name not in BUILT_IN and name not in entries):
+        known = ", ".join([*BUILT_IN, *entries])
+        raise InvalidInputError(f"unknown backend {name!r}; there are {known}")
+    if name in entries:
+        return
     source = BUILT_IN[name]
     missing = [module for module in source.imports if not find_spec(module)]
     if missing:
@@ -137,8 +148,6 @@ def _built_in(name: str) -> Callable[..., contract.Backend]:
             f"backend {name!r} needs {' and '.join(missing)}: "
             f"pip install 'tetrapla[{source.extra}]'"
         )
-    make: Callable[..., contract.Backend] = import_module(source.module).Backend
-    return make
 
 
 class Backend:

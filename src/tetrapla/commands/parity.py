@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tetrapla.backends import BUILT_IN, DTYPES, Backend, available, load
+from tetrapla.backends import BUILT_IN, DTYPES, available, load, require
 from tetrapla.commands import HELP, Refusal
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
     from tetrapla.parity.cases import Case
-    from tetrapla.parity.engine import OnCheck, Verdict
+    from tetrapla.parity.engine import Verdict
+    from tetrapla.parity.pairwise import Pairwise
     from tetrapla.parity.report import Report
 
 
@@ -102,17 +103,14 @@ def parity(
     wanted = tuple(d for d in dtype or DTYPES if any(d in c.dtypes for c in cases))
     if not wanted:
         raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
-    loaded, missing = _load(backends, _beside(wanted))
+    names, missing = _installed(backends)
 
     from rich.console import Console
 
     from tetrapla.parity import report as reports
-    from tetrapla.parity.pairwise import Pairwise
 
-    pairwise = Pairwise()
     cases = [case for case in cases if set(case.dtypes) & set(wanted)]
-    verdicts = _run(cases, loaded, pairwise)
-    names = dict.fromkeys(backend.name for backend in loaded)
+    verdicts, pairwise = _run(cases, names, _beside(wanted))
     versions = {name: version for name, version in available().items() if name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
     report = reports.Report(verdicts, versions, missing, compared, wanted)
@@ -124,7 +122,7 @@ def parity(
     reports.show(report, console)
     if pairs:
         reports.show_pairs(report, console)
-    _write(report, path, page, loaded)
+    _write(report, path, page)
     ctx.exit(1 if report.failures else 0)
 
 
@@ -133,13 +131,12 @@ def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("float64", *dtypes)))
 
 
-def _write(
-    report: "Report", path: Path | None, page: Path | None, loaded: list[Backend]
-) -> None:
+def _write(report: "Report", path: Path | None, page: Path | None) -> None:
     from tetrapla.parity import document, drift, html
 
     def write_page(report: "Report", page: Path) -> None:
-        shown = drift.shown([b for b in loaded if b.dtype in report.shown])
+        loaded = [load(n, dtype=d) for d in report.shown for n in report.versions]
+        shown = drift.shown(loaded)
         html.write(report, page, datetime.now(UTC), shown)
 
     for file, write in ((path, document.write), (page, write_page)):
@@ -164,33 +161,33 @@ def _cases(text: str, trace: bool) -> "list[Case]":
     return chosen
 
 
-def _load(
-    names: tuple[str, ...], dtypes: tuple[str, ...]
-) -> tuple[list[Backend], dict[str, str]]:
-    """Return the backends, one per dtype, and those that are not here."""
-    loaded: list[Backend] = []
+def _installed(names: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """Return the backends that can be loaded, and why the others cannot."""
+    there: list[str] = []
     missing: dict[str, str] = {}
     for name in names or dict.fromkeys([*BUILT_IN, *available()]):
         try:
-            loaded += [load(name, dtype=dtype) for dtype in dtypes]
+            require(name)
+            there.append(name)
         except InvalidInputError as error:
             raise Refusal(str(error)) from error
         except BackendUnavailableError as error:
             if names:
                 raise Refusal(str(error)) from error
             missing[name] = str(error)
-    return loaded, missing
+    return there, missing
 
 
 def _run(
-    cases: "list[Case]", backends: list[Backend], on_check: "OnCheck"
-) -> "list[Verdict]":
+    cases: "list[Case]", names: list[str], dtypes: tuple[str, ...]
+) -> "tuple[list[Verdict], Pairwise]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from tetrapla.parity.engine import run
+    from tetrapla.parity import engine, processes
+    from tetrapla.parity.pairwise import Pairwise
 
-    total = sum(b.dtype in case.dtypes for case in cases for b in backends)
+    total = sum(dtype in case.dtypes for case in cases for dtype in dtypes) * len(names)
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(
@@ -199,14 +196,22 @@ def _run(
         task = progress.add_task("", total=total)
         said, done = time.monotonic(), 0
 
-        def on_verdict(v: "Verdict") -> None:
+        def on_verdict(case: str, backend: str, dtype: str) -> None:
             nonlocal said, done
             done += 1
-            name = f"{v.case} {v.backend} {v.dtype}"
+            name = f"{case} {backend} {dtype}"
             progress.update(task, advance=1, description=name)
             # In a log there is no bar: a line now and then instead.
             if not console.is_terminal and time.monotonic() - said > QUIET:
                 said = time.monotonic()
                 click.echo(f"{done}/{total} {name}", err=True)
 
-        return list(run(cases, backends, on_verdict, on_check))
+        if len(names) > 1:
+            return processes.run(names, dtypes, cases, on_verdict)
+        loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
+        pairwise = Pairwise()
+
+        def on_one(v: "Verdict") -> None:
+            on_verdict(v.case, v.backend, v.dtype)
+
+        return list(engine.run(cases, loaded, on_one, pairwise)), pairwise

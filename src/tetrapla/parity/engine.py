@@ -8,7 +8,6 @@ hides no other.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,36 +160,22 @@ def run(
     on_verdict: Callable[[Verdict], None] = lambda verdict: None,
     on_check: OnCheck | None = None,
 ) -> Iterator[Verdict]:
-    """Yield the verdicts, case by case, each on every backend of its dtypes.
-
-    Backends of different names run side by side in threads.
-    """
-    wanted = list(cases)
+    """Yield the verdicts, case by case, each on every backend of its dtypes."""
     names = list(dict.fromkeys(b.name for b in backends))
 
-    def of_one(name: str) -> dict[str, list[Verdict]]:
-        found = {}
-        for case in wanted:
-            pair: dict[str, Verdict] = {}
-            for dtype in ("float64", "float32"):
-                for backend in backends:
-                    if (backend.name, backend.dtype) == (name, dtype) and (
-                        dtype in case.dtypes
-                    ):
-                        pair[dtype] = verdict(case, backend, on_check)
-            found[case.id] = judged(pair.get("float64"), pair.get("float32"))
-            for v in found[case.id]:
-                on_verdict(v)
-        return found
+    def judge(case: Case, name: str) -> list[Verdict]:
+        of_dtype = {
+            b.dtype: verdict(case, b, on_check)
+            for b in sorted(backends, key=lambda b: b.dtype, reverse=True)
+            if b.name == name and b.dtype in case.dtypes
+        }
+        return judged(of_dtype.get("float64"), of_dtype.get("float32"))
 
     try:
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            # The last-named are the slowest to compile: they start first.
-            jobs = {name: pool.submit(of_one, name) for name in reversed(names)}
-            results = {name: job.result() for name, job in jobs.items()}
+        for case in cases:
+            found = [v for name in names for v in judge(case, name)]
+            for v in sorted(found, key=lambda v: v.dtype):
+                on_verdict(v)
+                yield v
     finally:
         forget()
-    for case in wanted:
-        for dtype in ("float32", "float64"):
-            for name in names:
-                yield from (v for v in results[name][case.id] if v.dtype == dtype)

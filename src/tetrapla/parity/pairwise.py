@@ -8,7 +8,6 @@ stages of a pass start from numbers that already differ by their rounding.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
-from threading import Lock
 
 import numpy as np
 
@@ -53,7 +52,6 @@ class Pairwise:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], _Shared] = {}
-        self._lock = Lock()  # backends run side by side
 
     def __call__(self, case: Case, backend: Backend, check: Check) -> None:
         """Keep a backend's tensor: an `on_check` of engine.run."""
@@ -62,13 +60,17 @@ class Pairwise:
         if check.got.size > LARGEST:
             return
         key = (case.id, backend.dtype, check.stage.tensor)
-        with self._lock:
-            if key not in self._kept:
-                error, magnitude = np.empty(check.got.shape), np.empty(check.got.shape)
-                for index, expected in check.stage.blocks():
-                    error[index], magnitude[index] = expected.error, expected.magnitude
-                self._kept[key] = _Shared(case.component, error, magnitude)
-            self._kept[key].got[backend.name] = check.got
+        if key not in self._kept:
+            error, magnitude = np.empty(check.got.shape), np.empty(check.got.shape)
+            for index, expected in check.stage.blocks():
+                error[index], magnitude[index] = expected.error, expected.magnitude
+            self._kept[key] = _Shared(case.component, error, magnitude)
+        self._kept[key].got[backend.name] = check.got
+
+    def add(self, other: "Pairwise") -> None:
+        """Take over what another suite kept of other backends."""
+        for key, kept in other._kept.items():
+            self._kept.setdefault(key, kept).got.update(kept.got)
 
     def pairs(self) -> Iterator[Pair]:
         """Yield every pair of backends in every tensor."""
