@@ -10,6 +10,10 @@ WHEEL := build/wheel
 
 # TensorFlow's start-up messages would come between the lines of a report.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# What XLA compiled for JAX in one process, the next need not compile again.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .PHONY: help install parity test lint types imports tests power mutants soak bench clean
 

@@ -171,12 +171,11 @@ def reasons() -> dict[tuple[str, ...], str]:
     path = HERE / "equivalent.toml"
     if not path.exists():
         return {}
-    found = {}
-    for entry in tomllib.loads(path.read_text("utf-8"))["mutant"]:
-        for implementation in entry.get("implementations", IMPLEMENTATIONS):
-            key = (implementation, entry["file"], entry["before"], entry["after"])
-            found[key] = entry["reason"]
-    return found
+    return {
+        tuple(mutant): entry["reason"]
+        for entry in tomllib.loads(path.read_text("utf-8"))["equivalent"]
+        for mutant in entry["mutants"]
+    }
 
 
 def main() -> int:

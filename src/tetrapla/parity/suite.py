@@ -130,12 +130,23 @@ def _one_by_one() -> Iterator[Case]:
                 outputs,
                 np.array(y)[:, None],
             )
-    # Beyond the range of float32's exp (100), and of float64's (1e4).
-    logits = np.array(
-        [[1.0, 0, -1], [100, 0, 0], [0, -100, 99], [30, 1e4, 0], [0, -1e4, 20]]
+    # Beyond the range of float32's exp (100), of float64's (1e4), and of a
+    # difference in float32 (3e38).
+    logits = samples.float32_valued(
+        np.array(
+            [
+                [1.0, 0, -1],
+                [100, 0, 0],
+                [0, -100, 99],
+                [30, 1e4, 0],
+                [0, -1e4, 20],
+                [3e38, -3e38, 0],
+            ]
+        )
     )
+    labels = {"right": [0, 0, 2, 1, 2, 0], "wrong": [1, 1, 0, 0, 1, 2]}
     for how in ("none", "sum"):
-        for label, classes in (("right", [0, 0, 2, 1, 2]), ("wrong", [1, 1, 0, 0, 1])):
+        for label, classes in labels.items():
             yield LossCase(
                 f"loss/softmax-cross-entropy-{label}-{how}",
                 "loss/softmax cross-entropy",

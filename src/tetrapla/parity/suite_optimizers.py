@@ -64,7 +64,7 @@ _CONVENTIONS: dict[str, tuple[dict[str, tuple[Any, ...]], ...]] = {
         {"decay": _DECAY},
     ),
     "adam": (_ADAM, {"eps": (1e-8, 1e-7)}, {"decay": _DECAY}),
-    "adamw": ({"amsgrad": _AMSGRAD}, {"weight_decay": (0.01, 0.0)}),
+    "adamw": ({"amsgrad": _AMSGRAD}, {"weight_decay": (0.01, 0.0, 1.0)}),
 }
 
 
