@@ -7,7 +7,7 @@ multiply-adds, flushed subnormals, functions off by their whole budget.
 import numpy as np
 import pytest
 
-from tetrapla.oracle import activations, optimizers
+from tetrapla.oracle import activations, losses, optimizers
 from tetrapla.oracle.arithmetic import judge
 from tetrapla.oracle.bounded import (
     Bounded,
@@ -21,7 +21,7 @@ from tetrapla.oracle.bounded import (
     widest,
 )
 from tetrapla.oracle.budgets import roundings
-from tetrapla.spec import Adam, ReLU
+from tetrapla.spec import Adam, BinaryCrossEntropy, ReLU
 
 DTYPES = ("float32", "float64")
 F32 = judge("float32")
@@ -195,3 +195,24 @@ def test_adam_with_overflowing_squares_is_0_or_its_step():
     theta, _ = optimizers.update(Adam(lr=0.1), zero, g, {"m": zero, "v": zero}, 1)
     assert theta.floats == pytest.approx(-0.1)
     assert theta.error == pytest.approx(0.1, rel=1e-3)
+
+
+@pytest.mark.parametrize(("beside", "claimed"), [(1e-30, True), (1e-41, False)])
+def test_infinity_times_a_number_that_may_be_flushed_is_anything(beside, claimed):
+    ar = judge("float32")
+    row, column = given(ar, [[np.inf, 1.0]]), given(ar, [[beside], [1.0]])
+    with np.errstate(invalid="ignore"):
+        both = product(row, column), product(column.T, row.T)
+    for x in both:
+        assert (x.floats == np.inf).all()
+        assert np.isfinite(x.error).all() == claimed
+
+
+@pytest.mark.parametrize(("y", "claimed"), [(1.0, True), (1e-37, False)])
+def test_a_label_that_may_be_flushed_over_0_is_anything(y, claimed):
+    ar = judge("float32")
+    p, labels = given(ar, np.zeros((10, 2))), np.full((10, 2), y)
+    with np.errstate(all="ignore"):
+        slope = losses.gradient(BinaryCrossEntropy(from_logits=False), p, labels)
+    assert (slope.floats == -np.inf).all()
+    assert np.isfinite(slope.error).all() == claimed

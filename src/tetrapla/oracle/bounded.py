@@ -397,6 +397,11 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
             # Beside a given infinity, another term may overflow to the other one.
             finite = (np.where(np.isfinite(y.magnitude), y.magnitude, 0.0) for y in (a, b))
             unknown.append(np.matmul(*finite) > ar.largest)
+            # And a number that may be flushed, times infinity, is NaN.
+            for left, right in ((a, b), (b.T, a.T)):
+                flushed = (right.error > 0) & (right.magnitude <= right.error)
+                met = np.isinf(left.magnitude) @ flushed
+                unknown.append(met if left is a else met.T)
             error = np.where(np.isnan(error), 0.0, error)
             likely = np.where(np.isnan(likely), 0.0, likely)
     for mask in unknown:  # rare: an infinity among the terms

@@ -24,9 +24,22 @@ def loss(spec: Loss, p: Bounded, y: Array) -> Bounded:
 def gradient(spec: Loss, p: Bounded, y: Array) -> Bounded:
     """Return the gradient of the reduced loss with respect to p."""
     da = _slopes(spec, p, y)
+    if isinstance(spec, BinaryCrossEntropy) and np.isinf(da.floats).any():
+        da = _unless_flushed(da, given(p.ar, y))
     if getattr(spec, "outputs", "sum") == "mean":
         da = da / p.shape[1]
     return da / len(p) if spec.reduction == "mean" else da
+
+
+def _unless_flushed(da: Bounded, y: Bounded) -> Bounded:
+    """Return da, of which nothing is claimed where 0 / 0 may have become of y / 0.
+
+    A backend may weigh y with the reductions first, and flush what that gives.
+    """
+    weighed = y / y.value.size
+    vanishes = (weighed.magnitude > 0) & (weighed.magnitude <= weighed.error)
+    lost = np.isinf(da.floats) & vanishes
+    return da + Bounded(da.ar, np.zeros(da.shape), np.where(lost, np.inf, 0.0))
 
 
 def _examples(spec: Loss, p: Bounded, y: Array) -> Bounded:
