@@ -402,8 +402,9 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
                 flushed = (right.error > 0) & (right.magnitude <= right.error)
                 met = np.isinf(left.magnitude) @ flushed
                 unknown.append(met if left is a else met.T)
-            error = np.where(np.isnan(error), 0.0, error)
-            likely = np.where(np.isnan(likely), 0.0, likely)
+            # Else the result is infinite, and an infinity is not rounded.
+            endless = np.isinf(x.magnitude).any(axis=axis, keepdims=True)
+            error, likely = (np.where(endless, 0.0, e) for e in (error, likely))
     for mask in unknown:  # rare: an infinity among the terms
         error, likely = np.where(mask, np.inf, error), np.where(mask, np.inf, likely)
     return Bounded(ar, value, error, likely)
