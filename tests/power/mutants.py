@@ -6,8 +6,9 @@
 cosmic-ray's operators change one thing at a time (an operator, a comparison,
 a number, a condition); the parity suite runs until a case fails. A mutant
 that survives is either equivalent, with a reason in equivalent.toml, or a
-gap. Results are kept in a file and taken up again. Prints the survivors and
-the score; exits with 1 if there is a survivor without a reason.
+gap. Results are kept in a file and taken up again: delete it when the suite
+has changed. Prints the survivors and the score; exits with 1 if there is a
+survivor without a reason.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import json
 import signal
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +31,7 @@ from cosmic_ray.plugins import get_operator
 from power.plant import IMPLEMENTATIONS, IMPLS, load
 from power.score import REACH, forget
 
+from tetrapla.parity import verification
 from tetrapla.parity.engine import verdict
 from tetrapla.parity.suite import cases
 
@@ -92,10 +95,11 @@ class Mutant:
     line: int
     before: str
     after: str
+    nth: int  # of the file's mutants with the same lines before and after
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What stays the same when lines move."""
+    def text(self) -> tuple[str, str, str, str]:
+        """What stays the same when lines move; `nth` tells its twins apart."""
         return self.implementation, self.file, self.before, self.after
 
 
@@ -103,6 +107,7 @@ def mutants(implementation: str, file: str) -> Iterator[tuple[Mutant, str]]:
     """Yield every mutant of a file, with its text; each text once."""
     code = (IMPLS / implementation / file).read_text("utf-8")
     seen = {ast.dump(ast.parse(code))}
+    twins: Counter[tuple[int | str, ...]] = Counter()
     for name in OPERATORS:
         with suppress(KeyError):
             operator: Any = get_operator(f"core/{name}")
@@ -116,7 +121,10 @@ def mutants(implementation: str, file: str) -> Iterator[tuple[Mutant, str]]:
                     if meaning not in seen:
                         seen.add(meaning)
                         where = _changed(code, text)
-                        yield Mutant(implementation, file, name, occurrence, *where), text
+                        nth = twins[where[1:]]
+                        twins[where[1:]] += 1
+                        place = implementation, file, name, occurrence
+                        yield Mutant(*place, *where, nth), text
 
 
 def _positions(operator: Any, code: str) -> int:
@@ -141,6 +149,7 @@ def outcome(mutant: Mutant, text: str) -> str:
     """Return where the mutant was noticed, or "survived"."""
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(SECONDS)
+    verification.forget()
     try:
         module = load(mutant.implementation, {mutant.file: text})
         backends = [module.backend(dtype) for dtype in ("float64", "float32")]
@@ -166,16 +175,10 @@ def _too_long(*_: Any) -> None:
 
 
 @cache
-def reasons() -> dict[tuple[str, ...], str]:
-    """Return why surviving mutants are equivalent."""
-    path = HERE / "equivalent.toml"
-    if not path.exists():
-        return {}
-    return {
-        tuple(mutant): entry["reason"]
-        for entry in tomllib.loads(path.read_text("utf-8"))["equivalent"]
-        for mutant in entry["mutants"]
-    }
+def equivalent() -> Counter[tuple[str, ...]]:
+    """Return the mutants that are equivalent for a reason, twins counted."""
+    entries = tomllib.loads((HERE / "equivalent.toml").read_text("utf-8"))["equivalent"]
+    return Counter(tuple(mutant) for entry in entries for mutant in entry["mutants"])
 
 
 def main() -> int:
@@ -191,27 +194,28 @@ def main() -> int:
     with args.results.open("a") as log:
         for file in args.file.split(","):
             for mutant, text in mutants(args.implementation, file):
-                what = done.get(mutant.key) or outcome(mutant, text)
-                if mutant.key not in done:
+                key = (*mutant.text, mutant.nth)
+                what = done.get(key) or outcome(mutant, text)
+                if key not in done:
                     log.write(json.dumps(asdict(mutant) | {"outcome": what}) + "\n")
                     log.flush()
                 found.append((mutant, what))
     return _print(found)
 
 
-def _read(path: Path) -> dict[tuple[str, ...], str]:
+def _read(path: Path) -> dict[tuple[str | int, ...], str]:
     if not path.exists():
         return {}
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return {
-        (r["implementation"], r["file"], r["before"], r["after"]): r["outcome"]
+        (r["implementation"], r["file"], r["before"], r["after"], r["nth"]): r["outcome"]
         for r in rows
     }
 
 
 def _print(found: list[tuple[Mutant, str]]) -> int:
     survivors = [m for m, what in found if what == "survived"]
-    gaps = [m for m in survivors if m.key not in reasons()]
+    gaps = [m for m in survivors if m.nth >= equivalent()[m.text]]
     for m in gaps:
         print(f"SURVIVED {m.implementation}/{m.file}:{m.line} {m.operator}")
         print(f"  - {m.before}\n  + {m.after}")

@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 
 from power.plant import IMPLEMENTATIONS, Fault, faults, plant
 
+from tetrapla.parity import verification
 from tetrapla.parity.cases import Case
 from tetrapla.parity.engine import Verdict, judged, verdict
 from tetrapla.parity.suite import cases
@@ -71,6 +72,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 def score(fault: Fault, implementation: str) -> Score:
     """Return what becomes of the fault."""
     reach = {g for change in fault.patches[implementation] for g in REACH[change.file]}
+    verification.forget()  # a fault may write to what is kept
     backends = [plant(fault, implementation, dtype) for dtype in ("float64", "float32")]
     for case in cases():
         if case.id.startswith(tuple(reach)):

@@ -108,7 +108,8 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
             return widest(sigmoid(z), if_positive(z, 1 - e / (1 + e), e / (1 + e)))
         case spec.SiLU():
             s = sigmoid(z)
-            return widest(s * (1 + z * sigmoid(-z)), s + z * sigmoid_slope(z))
+            plain = s * (1 + z * (1 - s))
+            return widest(s * (1 + z * sigmoid(-z)), s + z * sigmoid_slope(z), plain)
         case spec.GELUErf():
             return cumulative(z) + z * density(z)
         case spec.GELUTanh():
@@ -160,8 +161,10 @@ def softplus(z: Bounded) -> Bounded:
 
 def softmax(z: Bounded) -> Bounded:
     """Return exp(z_i) / sum_j exp(z_j) over the last axis."""
-    e = shifted(z).apply("exp")
-    return e / e.sum(-1, keepdims=True)
+    z = shifted(z)
+    e = z.apply("exp")
+    total = e.sum(-1, keepdims=True)
+    return widest(e / total, (z - total.apply("log")).apply("exp"))
 
 
 def softmax_gradient(z: Bounded, da: Bounded) -> Bounded:

@@ -7,7 +7,6 @@ oracle what must come out.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
@@ -29,7 +28,15 @@ class Case:
 
     id: str
     component: str
-    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    dtypes: tuple[str, ...] = field(default=DTYPES, kw_only=True)
+
+    def numbers(self, x: Array) -> Array:
+        """Return x as every dtype of the case has it; read-only.
+
+        Both dtypes are given float32's numbers. float64 alone is given its
+        own: a backend may not go through float32.
+        """
+        return samples.float32_valued(x) if "float32" in self.dtypes else samples.fixed(x)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class NetworkCase(Case):
         # Ill-conditioned: all nearly the same, beside their differences.
         base = 1e3 if self.source == "cancelling" else 0.0
         return {
-            name: samples.float32_valued(base * (w.ndim == 2) + w)
+            name: self.numbers(base * (w.ndim == 2) + w)
             for name, w in self.net.init(seed=1).items()
         }
 
@@ -89,7 +96,7 @@ class NetworkCase(Case):
     def data(self) -> Data:
         """The batch: (x, y)."""
         if self.source not in ("normal", "cancelling", "subnormal"):
-            return samples.real(self.source, self.batch)
+            return samples.real(self.source, self.batch, self.numbers)
         x = samples.normal(self.id, (self.batch, self.net.inputs))
         if self.source == "cancelling":
             x = samples.float32_valued(x - x.mean(axis=1, keepdims=True))
@@ -102,7 +109,7 @@ class NetworkCase(Case):
 class DifferenceCase(NetworkCase):
     """A network's gradients against centred differences of its own loss."""
 
-    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
+    dtypes: tuple[str, ...] = field(default=("float64",), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class OptimizerCase(Case):
     """The state before the first step, then weights and state after each.
 
     Every step starts from the same weights and state in every backend: those
-    of the rule itself, evaluated in float64 and rounded to float32. On a long
+    of the rule itself, evaluated in float64, with the case's numbers. On a long
     path only some steps are asked for: the first and last ones, and between
     them fewer and fewer. The learning rate may halve on the way.
     """
@@ -130,7 +137,7 @@ class OptimizerCase(Case):
     @cached_property
     def weights(self) -> Arrays:
         """The weights before the first step."""
-        return samples.optimizer_weights(self.component)
+        return {"0.weight": self.numbers(samples.optimizer_weights(self.component))}
 
     def at(self, step: int) -> Optimizer:
         """Return the optimizer as it is in a step, counted from 1."""
@@ -140,7 +147,8 @@ class OptimizerCase(Case):
 
     def gradients(self, step: int) -> Arrays:
         """Return the gradients of a step."""
-        return samples.optimizer_gradients(self.component, step)
+        draws = samples.optimizer_gradients(self.component, step)
+        return {"0.weight": self.numbers(draws)}
 
 
 @dataclass(frozen=True)
@@ -156,15 +164,13 @@ class TrainingCase(Case):
     @cached_property
     def weights(self) -> Arrays:
         """The network's initial weights."""
-        return {
-            name: samples.float32_valued(w) for name, w in self.net.init(seed=1).items()
-        }
+        return {name: self.numbers(w) for name, w in self.net.init(seed=1).items()}
 
     @cached_property
     def data(self) -> tuple[Data, Data | None]:
         """The training data, and the rows after them for validation."""
         n = self.rows
-        x, y = samples.real(self.source, n + self.validation)
+        x, y = samples.real(self.source, n + self.validation, self.numbers)
         return (x[:n], y[:n]), (x[n:], y[n:]) if self.validation else None
 
 

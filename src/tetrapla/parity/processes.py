@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from tetrapla.backends import load
@@ -81,6 +82,7 @@ def _in_a_process(
 def _start(said: Any) -> None:
     global _said
     _said = said
+    Thread(target=_end_with_parent, daemon=True).start()
     # Most of a first run is XLA compiling the same small programs.
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     for key, value in {
@@ -89,6 +91,13 @@ def _start(said: Any) -> None:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }.items():
         os.environ.setdefault(key, value)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(

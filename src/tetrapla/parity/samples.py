@@ -5,7 +5,7 @@ the same inputs, so that a float64 run judges what is computed and a float32
 run how stably.
 """
 
-from functools import cache
+from collections.abc import Callable
 from zlib import crc32
 
 import numpy as np
@@ -17,7 +17,8 @@ from tetrapla.spec.contract import Array, Data
 # where 1 + exp(z), tanh and erf stop changing in each dtype (9, 17, 20, 37),
 # and between them, where one library's softplus is already linear (25, 30);
 # where exp overflows or underflows in float32 (88, 104) and float64 (710,
-# 745); what only stable forms survive (1e4); values whose square vanishes;
+# 745); where GELU's tail vanishes (6 to 8); what only stable forms survive
+# (1e4), and whose cube (1e13) or square (1e20) overflows; values whose square vanishes;
 # and subnormals, which are 0 to TensorFlow and JAX, and may be to anyone.
 MAGNITUDES = (
     1.5e-45,
@@ -32,6 +33,10 @@ MAGNITUDES = (
     2,
     3,
     5,
+    6,
+    6.5,
+    7,
+    8,
     9,
     17,
     20,
@@ -41,7 +46,8 @@ MAGNITUDES = (
     88,
     104,
 )
-SPECIALS = (0.0, -0.0, *(s * m for m in (*MAGNITUDES, 710, 745, 1e4) for s in (1, -1)))
+LARGE = (710, 745, 1e4, 1e13, 1e20, 3e38)
+SPECIALS = (0.0, -0.0, *(s * m for m in (*MAGNITUDES, *LARGE) for s in (1, -1)))
 
 
 def generator(name: str) -> np.random.Generator:
@@ -55,9 +61,14 @@ def float32_valued(x: Array) -> Array:
     Backends share it: one that writes to what it is given fails itself, not
     the next.
     """
-    rounded = x.astype(np.float32).astype(np.float64)
-    rounded.setflags(write=False)
-    return rounded
+    return fixed(x.astype(np.float32).astype(np.float64))
+
+
+def fixed(x: Array) -> Array:
+    """Return a copy of x that nobody can write to."""
+    copy = np.array(x)
+    copy.setflags(write=False)
+    return copy
 
 
 def normal(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
@@ -96,12 +107,12 @@ def probabilities(name: str, shape: tuple[int, ...]) -> Array:
 
 def classes(name: str, batch: int, count: int) -> Array:
     """Return integer labels, (batch,)."""
-    return generator(f"{name} labels").integers(0, count, batch)
+    return fixed(generator(f"{name} labels").integers(0, count, batch))
 
 
 def one_hot(name: str, batch: int, count: int) -> Array:
     """Return the same labels as one-hot rows."""
-    return np.eye(count)[classes(name, batch, count)]
+    return fixed(np.eye(count)[classes(name, batch, count)])
 
 
 def distributions(name: str, batch: int, count: int) -> Array:
@@ -110,18 +121,18 @@ def distributions(name: str, batch: int, count: int) -> Array:
 
 
 def fractions(name: str, shape: tuple[int, ...]) -> Array:
-    """Return labels in [0, 1], of which most are 0 or 1."""
-    y = generator(f"{name} labels").choice([0.0, 1.0, 0.0, 1.0, 0.25], shape)
+    """Return labels in [0, 1], of which many are 0 or 1."""
+    y = generator(f"{name} labels").choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.9999], shape)
     return float32_valued(y)
 
 
-def optimizer_weights(name: str) -> dict[str, Array]:
+def optimizer_weights(name: str) -> Array:
     """Return a weight; its rows at 0 and 1e-3 show a step's last digits."""
     scale = np.array([[1.0], [0.0], [1e-3], [1.0]])
-    return {"0.weight": float32_valued(scale * normal(name, (4, 8)))}
+    return np.asarray(scale * generator(name).standard_normal((4, 8)))
 
 
-def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
+def optimizer_gradients(name: str, step: int) -> Array:
     """Return the gradients of a step: eight kinds, a column each.
 
     Of order 1; near epsilon (1e-6, 1e-8); whose square vanishes in float32
@@ -135,14 +146,13 @@ def optimizer_gradients(name: str, step: int) -> dict[str, Array]:
     draws[:, 3] *= 1e-30
     draws[:, 4] = 0 if step % 3 else 1e-40
     draws[:, 5] = 1
-    draws[:, 6] *= 100.0 * 0.1**step
+    draws[:, 6] *= 1e4 * 0.1**step
     draws[:, 7] = np.abs(draws[:, 7]) * (-1) ** step
-    return {"0.weight": float32_valued(draws)}
+    return np.asarray(draws)
 
 
-@cache
-def real(source: str, n: int) -> Data:
-    """Return the first n training rows of a data set."""
+def real(source: str, n: int, numbers: Callable[[Array], Array]) -> Data:
+    """Return the first n training rows of a data set, as these numbers."""
     data = DATASETS[source]()
     y = data.y_train[:n]
-    return float32_valued(data.x_train[:n]), y if y.ndim == 1 else float32_valued(y)
+    return numbers(data.x_train[:n]), fixed(y) if y.ndim == 1 else numbers(y)

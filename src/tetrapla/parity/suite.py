@@ -51,6 +51,8 @@ def _activations() -> Iterator[Case]:
         name, row = f"activation/{label}", f"activation/{g.name}"
         z = samples.pre_activations(name)
         yield ActivationCase(name, row, g, z)
+        numbers = 3 * samples.generator(f"{name} float64").standard_normal(z.shape)
+        yield ActivationCase(f"{name}-float64", row, g, numbers, dtypes=("float64",))
         nan = np.where(np.arange(z.size).reshape(z.shape) % 11 == 0, np.nan, z)
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
     # Logits have ties, 0, -0 and +-1e4 among them.
@@ -66,8 +68,32 @@ def _losses() -> Iterator[Case]:
         yield from _elementwise(reduction, over, (5, 3))
     for reduction in reversed(REDUCTIONS):
         yield from _softmax_cross_entropy(reduction, (5, 3))
-    yield from _elementwise("mean", "sum", (1, 1))
-    yield from _softmax_cross_entropy("mean", (1, 1))
+    yield from _of_float64()
+    for reduction in ("none", "mean"):
+        yield from _elementwise(reduction, "sum", (1, 1))
+        yield from _softmax_cross_entropy(reduction, (1, 1))
+    for shape in ((1, 3), (3, 3)):
+        yield from _elementwise("mean", "mean", shape)
+        yield from _softmax_cross_entropy("mean", shape)
+
+
+def _of_float64() -> Iterator[Case]:
+    """Yield each loss with numbers that float32 has not."""
+    shape = (5, 3)
+    bce = BinaryCrossEntropy()
+    certain = BinaryCrossEntropy(from_logits=False)
+    for row, loss in (
+        ("mse", MeanSquaredError()),
+        ("bce on logits", bce),
+        ("bce on probabilities", certain),
+        ("softmax cross-entropy", SoftmaxCrossEntropy()),
+    ):
+        name = f"loss/{row.replace(' ', '-')}-float64"
+        rng = samples.generator(name)
+        outputs, y = rng.standard_normal(shape), rng.dirichlet(np.ones(3), 5)
+        if loss is certain:
+            outputs = rng.uniform(size=shape)
+        yield LossCase(name, f"loss/{row}", loss, outputs, y, dtypes=("float64",))
 
 
 def _elementwise(reduction: str, over: str, shape: tuple[int, ...]) -> Iterator[Case]:

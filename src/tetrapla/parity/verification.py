@@ -26,6 +26,7 @@ from tetrapla.parity.cases import (
     OptimizerCase,
     TrainingCase,
 )
+from tetrapla.parity.samples import fixed
 from tetrapla.spec.contract import Array, Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
 from tetrapla.spec.losses import Loss
@@ -66,6 +67,11 @@ def nothing_but(names: Mapping[str, Any], got: Arrays) -> Iterator[Check]:
     for name in got.keys() - names.keys():
         stage = Stage(name, "the specification has no such tensor", (-1,), {}, iter_none)
         yield Check(stage, got[name])
+
+
+def frozen(arrays: Arrays) -> Arrays:
+    """Return copies that nobody can write to: a backend may not."""
+    return {name: fixed(a) for name, a in arrays.items()}
 
 
 def iter_none() -> Iterator[Any]:
@@ -141,6 +147,13 @@ def _(case: NetworkCase, backend: Backend) -> Iterator[Check]:
     ar = judge(backend.dtype)
     x, y = case.data
     asked: Asked = (case.net, case.weights, x, y, case.loss)
+    held = backend.weights(backend.build(case.net, case.weights))
+    for name, w in case.weights.items():
+        stage = expected(
+            f"build.{name}", "what it was given", exact(ar, w.astype(ar.dtype))
+        )
+        yield Check(stage, held.get(name))
+    yield from nothing_but(case.weights, held)
     own = backend.trace(*asked, key=case.key)
     yield from _stages(ar, asked, case.key, own)
     whole = _whole(case, ar)
@@ -238,8 +251,7 @@ def _path(case: OptimizerCase) -> Arrays:
     theta = {name: case.weights[name] for name in case.weights}
     slots = {
         name: {
-            s: np.full(w.shape, np.float32(v), float)
-            for s, v in case.optimizer.slots.items()
+            s: case.numbers(np.full(w.shape, v)) for s, v in case.optimizer.slots.items()
         }
         for name, w in theta.items()
     }
@@ -254,13 +266,10 @@ def _path(case: OptimizerCase) -> Arrays:
                 new, after = optimizers.update(
                     case.at(t), exact(ar, theta[name]), exact(ar, g[name]), bounded, t
                 )
-                theta[name] = new.floats.astype(np.float32).astype(np.float64)
-                slots[name] = {
-                    s: q.floats.astype(np.float32).astype(np.float64)
-                    for s, q in after.items()
-                }
+                theta[name] = case.numbers(new.floats)
+                slots[name] = {s: case.numbers(q.floats) for s, q in after.items()}
             rows.append(row)
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return frozen({name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 
 @cache
@@ -314,8 +323,8 @@ def lock_step(
     ar = judge(backend.dtype)
     training = case.training
     (x, y), _ = case.data
-    weights: Arrays = {name: w.astype(backend.dtype) for name, w in case.weights.items()}
-    state = backend.init_optimizer(training.optimizer, weights)
+    weights = frozen({n: w.astype(backend.dtype) for n, w in case.weights.items()})
+    state = frozen(backend.init_optimizer(training.optimizer, weights))
     yield from first_state(training.optimizer.slots, weights, state, ar)
     dropout = any(isinstance(layer, Dropout) for layer in case.net.layers)
     step = 0
@@ -326,10 +335,10 @@ def lock_step(
             asked: Asked = (case.net, weights, x[rows], y[rows], training.loss)
             own = backend.trace(*asked, key=key)
             yield from _stages(ar, asked, key, own, step)
-            gradients = {name: own[f"{name}.grad"] for name in weights}
+            gradients = frozen({name: own[f"{name}.grad"] for name in weights})
             new, after = backend.update(training.optimizer, weights, gradients, state)
             yield from _update(ar, case, weights, gradients, state, new | after, step)
-            weights, state = new, after
+            weights, state = frozen(new), frozen(after)
             on_step(step, weights)
 
 
@@ -364,7 +373,8 @@ def _update(
 def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
     """Yield what `fit` did in each epoch, each resumed from its own state.
 
-    Bounds are carried through the few steps of one epoch and no further.
+    Bounds are carried through the few steps of one epoch and no further. Then
+    what `fit` does of all epochs at once, which is the same to the bit.
     """
     data, validation = case.data
     state: TrainingState | None = None
@@ -388,6 +398,21 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
         yield from _epoch(case, judge(backend.dtype), start, epoch, run.state, seen)
         state = run.state
         start = (state.weights, state.optimizer, state.step)
+    if state is not None:
+        training = _epochs(case, case.training.epochs)
+        run = backend.fit(case.net, case.weights, data, training, validation=validation)
+        yield from _same(judge(backend.dtype), state, run.state)
+
+
+def _same(ar: Arithmetic, state: TrainingState, got: TrainingState) -> Iterator[Check]:
+    """Yield that an uninterrupted run ends where the resumed one does."""
+    rows = {n: np.asarray(row, ar.dtype) for n, row in state.history.items()}
+    found = {n: np.asarray(row, ar.dtype) for n, row in got.history.items()}
+    found |= got.optimizer | got.weights
+    for name, value in (rows | state.optimizer | state.weights).items():
+        same = exact(ar, value)
+        stage = expected(f"fit at once.{name}", "as epoch by epoch", same)
+        yield Check(stage, found.get(name), got.step, part=2)
 
 
 def _epochs(case: TrainingCase, epochs: int) -> Training:
