@@ -153,13 +153,17 @@ class OptimizerCase(Case):
 
 @dataclass(frozen=True)
 class TrainingCase(Case):
-    """A run: each step by its stages, then `fit`, epoch by epoch."""
+    """A run: each step by its stages, then `fit`, epoch by epoch.
+
+    The labels are multiplied by `times`, so that gradients are large.
+    """
 
     net: Sequential
     training: Training
     source: str
     rows: int
     validation: int = 0
+    times: float = 1.0
 
     @cached_property
     def weights(self) -> Arrays:
@@ -171,6 +175,7 @@ class TrainingCase(Case):
         """The training data, and the rows after them for validation."""
         n = self.rows
         x, y = samples.real(self.source, n + self.validation, self.numbers)
+        y = y if self.times == 1 else self.numbers(self.times * y)
         return (x[:n], y[:n]), (x[n:], y[n:]) if self.validation else None
 
 

@@ -157,7 +157,8 @@ def trainings() -> Iterator[Case]:
         plan = Training(epochs, batch, optimizer, loss, seed=1, shuffle=shuffle)
         name, row = f"training/{source}-{label}", f"training/{source}"
         validation = 0 if source == "lecture" else 16
-        case = TrainingCase(name, row, net, plan, source, rows, validation)
+        times = 1e3 if optimizer is adadelta else 1.0
+        case = TrainingCase(name, row, net, plan, source, rows, validation, times)
         yield case
         if label == "rmsprop":
             yield replace(case, id=f"{name}-float64", dtypes=("float64",))
