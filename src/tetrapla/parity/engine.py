@@ -147,6 +147,8 @@ def _shrank(wide: Comparison, narrow: Comparison | None) -> bool:
     there = {e.index: e.distance for e in narrow.outside}
     largest = max((d for d in there.values() if math.isfinite(d)), default=0.0)
     finite = [e for e in wide.outside if math.isfinite(e.got)]
+    if len(finite) == len(wide.outside) and wide.fraction == math.inf:
+        return False  # nothing may be rounded there
     if not finite:  # only NaN and infinities: where they are depends on rounding
         return {e.index for e in wide.outside} != there.keys()
     return all(
