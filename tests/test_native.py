@@ -184,3 +184,16 @@ def test_jax_float32_stays_float32_in_the_users_float64():
     # Compiled or not, values in (0, 1).
     expected = b.forward(NET, WEIGHTS, X)
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=8 * 2.0**-23)
+
+
+def test_a_jax_optimizer_starts_at_step_0():
+    support.backend("jax", "float32")
+    import jax.numpy as jnp
+
+    from tetrapla.impls.jax.optimizers import optimizer
+
+    adam, theta = optimizer(tp.Adam()), {"w": jnp.zeros(2)}
+    state = adam.start(theta)
+    assert state["t"] == 0
+    _, state = adam.step(theta, {"w": jnp.ones(2)}, state, 1e-3)
+    assert state["t"] == 1

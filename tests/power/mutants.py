@@ -140,8 +140,11 @@ def _positions(operator: Any, code: str) -> int:
 def _changed(code: str, text: str) -> tuple[int, str, str]:
     old, new = code.splitlines(), text.splitlines()
     for i, (a, b) in enumerate(zip(old, new, strict=False)):
-        if a != b:
-            return i + 1, a.strip(), b.strip() if len(old) == len(new) else "(removed)"
+        if a != b and len(old) == len(new):
+            return i + 1, a.strip(), b.strip()
+        if a != b:  # a decorator is gone: the next one that was there
+            gone = next(line for line in old[i:] if line.strip().startswith("@"))
+            return old.index(gone, i) + 1, gone.strip(), "(removed)"
     return len(old), "", ""
 
 

@@ -143,8 +143,8 @@ def _one_by_one() -> Iterator[Case]:
     beside = [0.0, 1.0, 1.0, 0.0, 0.25, 0.25, 1.0, 0.0]
     for label, form, given, y in (
         ("tails", "logits", z, right),
-        ("tails", "probabilities", p, sure),
         ("certain", "probabilities", ends, beside),
+        ("tails", "probabilities", p, sure),
     ):
         outputs = samples.float32_valued(np.array(given)[:, None])
         for how in ("none", "sum"):
@@ -170,7 +170,8 @@ def _one_by_one() -> Iterator[Case]:
             ]
         )
     )
-    labels = {"right": [0, 0, 2, 1, 2, 0], "wrong": [1, 1, 0, 0, 1, 2]}
+    right, wrong = np.array([0, 0, 2, 1, 2, 0]), np.array([1, 1, 0, 0, 1, 2])
+    labels = {"right": right, "wrong": wrong, "wrong-rows": np.eye(3)[wrong]}
     for how in ("none", "sum"):
         for label, classes in labels.items():
             yield LossCase(
@@ -178,5 +179,5 @@ def _one_by_one() -> Iterator[Case]:
                 "loss/softmax cross-entropy",
                 SoftmaxCrossEntropy(reduction=how),
                 logits,
-                np.array(classes),
+                classes,
             )
