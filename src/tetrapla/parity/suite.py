@@ -170,8 +170,8 @@ def _one_by_one() -> Iterator[Case]:
             ]
         )
     )
-    right, wrong = np.array([0, 0, 2, 1, 2, 0]), np.array([1, 1, 0, 0, 1, 2])
-    labels = {"right": right, "wrong": wrong, "wrong-rows": np.eye(3)[wrong]}
+    best, worst = np.array([0, 0, 2, 1, 2, 0]), np.array([1, 1, 0, 0, 1, 2])
+    labels = {"right": best, "wrong": worst, "wrong-rows": np.eye(3)[worst]}
     for how in ("none", "sum"):
         for label, classes in labels.items():
             yield LossCase(
