@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 KINDS = {
-    r"fit\.(steps|t)|t|\d+\.mask": "",  # exact
+    r"fit at once\..*|build\..*|fit\.(steps|t)|t|\d+\.mask": "",  # exact
     r"fit\.loss|history\..*": "carried through an epoch of fit: losses",
     r"fit\.\d+\.(weight|bias)": "carried through an epoch of fit: weights",
     r"fit\..*": "carried through an epoch of fit: optimizer state",

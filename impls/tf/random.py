@@ -11,6 +11,7 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
+@tf.function(autograph=False)  # 100 operations: traced once per shape
 def threefry2x32(
     key: tf.Tensor, x0: tf.Tensor, x1: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
