@@ -318,7 +318,7 @@ def test_without_scikit_learn_its_cases_are_not_run(monkeypatch):
     from tetrapla.data import MissingExtraError
     from tetrapla.parity import samples
 
-    def absent(source, n):
+    def absent(source, n, numbers):
         raise MissingExtraError("pip install 'tetrapla[data]'")
 
     monkeypatch.setattr(samples, "real", absent)
