@@ -66,15 +66,20 @@ def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) 
     as small as exp(-|z|) or exp(-z^2/2), and z itself.
     """
     x = z.magnitude
-    decay, factor = x, np.maximum(x, 1.0)  # of the others: exp(-|z|), and |z|
+    decay, factor = x, np.ones_like(x)  # of the others: exp(-|z|), and 1
     match g:
         case spec.Tanh() | spec.LeakyReLU():
             decay = np.zeros_like(x)
+        case spec.ELU(alpha):
+            factor = np.maximum(alpha, factor)
+        case spec.SiLU():
+            factor = np.maximum(x, 1.0)
         case spec.GELUErf():
-            decay = x * x / 2
+            decay, factor = x * x / 2, 2 * np.maximum(x, 1.0)  # erfc is at most 2
         case spec.GELUTanh():
             c = np.minimum(x, 30.0)
-            decay, factor = 1.6 * c + 0.08 * c**3, factor * (1 + 0.2 * c * c)
+            decay = 1.6 * c + 0.08 * c**3
+            factor = 2 * np.maximum(x, 1.0) * (1 + 0.2 * c * c)
     smallest = da.magnitude * np.minimum(x, 1.0) * np.exp(-decay)
     flushed = (smallest < 16 * z.ar.tiny) & (da.magnitude > 0)
     overflows = da.magnitude * factor > z.ar.largest

@@ -46,7 +46,7 @@ MAGNITUDES = (
     88,
     104,
 )
-LARGE = (710, 745, 1e4, 1e13, 1e20, 3e38)
+LARGE = (710, 745, 1e4, 1e13, 1e20, 1e35)
 SPECIALS = (0.0, -0.0, *(s * m for m in (*MAGNITUDES, *LARGE) for s in (1, -1)))
 
 
