@@ -66,7 +66,7 @@ def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) 
     as small as exp(-|z|) or exp(-z^2/2), and z itself.
     """
     x = z.magnitude
-    decay, factor = x, np.ones_like(x)  # of the others: exp(-|z|), and 1
+    decay, factor, power = x, np.ones_like(x), 1  # of the others: exp(-|z|), 1, z
     match g:
         case spec.Tanh() | spec.LeakyReLU():
             decay = np.zeros_like(x)
@@ -78,9 +78,9 @@ def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) 
             decay, factor = x * x / 2, 2 * np.maximum(x, 1.0)  # erfc is at most 2
         case spec.GELUTanh():
             c = np.minimum(x, 30.0)
-            decay = 1.6 * c + 0.08 * c**3
+            decay, power = 1.6 * c + 0.08 * c**3, 3
             factor = 2 * np.maximum(x, 1.0) * (1 + 0.2 * c * c)
-    smallest = da.magnitude * np.minimum(x, 1.0) * np.exp(-decay)
+    smallest = da.magnitude * np.minimum(x, 1.0) ** power * np.exp(-decay)
     flushed = (smallest < 16 * z.ar.tiny) & (da.magnitude > 0)
     overflows = da.magnitude * factor > z.ar.largest
     if not flushed.any() and not overflows.any():
