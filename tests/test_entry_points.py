@@ -19,6 +19,18 @@ class Backend(backend.Backend):
         if hasattr(optimizer, "eps"):
             optimizer = dataclasses.replace(optimizer, eps=10 * optimizer.eps)
         return super().update(optimizer, weights, gradients, state)
+
+
+def absent(device, dtype):
+    from tetrapla import BackendUnavailableError
+
+    raise BackendUnavailableError("backend 'absent' found no accelerator")
+
+
+def narrow(device, dtype):
+    from tetrapla import InvalidInputError
+
+    raise InvalidInputError("backend 'narrow' has no float64")
 '''
 
 
@@ -31,6 +43,7 @@ def site(tmp_path: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text(
         "[tetrapla.backends]\nmine = other:Backend\nnumpy = other:Backend\n"
+        "absent = other:absent\nnarrow = other:narrow\n"
     )
     return tmp_path
 
@@ -73,3 +86,17 @@ def test_the_parity_suite_judges_it(site: Path) -> None:
     assert wrong.returncode == 1
     assert "mine" in wrong.stdout
     assert "optimizer/adam" in wrong.stdout
+
+
+def test_one_that_cannot_be_loaded_is_not_run_and_says_why(site: Path) -> None:
+    refused = run(site, "parity", "--backends", "absent", "--filter", "activation/elu")
+    assert refused.returncode == 2
+    assert refused.stderr == "Error: backend 'absent' found no accelerator\n"
+    refused = run(
+        site, "parity", "--backends", "numpy,absent", "--filter", "activation/elu"
+    )
+    assert refused.returncode == 2
+    assert refused.stderr == "Error: backend 'absent' found no accelerator\n"
+    refused = run(site, "parity", "--backends", "narrow", "--filter", "activation/elu")
+    assert refused.returncode == 2
+    assert refused.stderr == "Error: backend 'narrow' has no float64\n"

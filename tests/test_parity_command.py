@@ -177,12 +177,15 @@ def test_processes_give_what_one_process_gives():
     chosen = [c for c in cases() if c.id.startswith(("activation/elu", "layer/differ"))]
     names, dtypes = ["numpy", "torch"], ["float64", "float32"]
     heard = []
-    found, kept = processes.run(names, dtypes, chosen, lambda *words: heard.append(words))
+    found, kept, absent = processes.run(
+        names, dtypes, chosen, lambda *words: heard.append(words)
+    )
     pairwise = Pairwise()
     loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
     assert found == list(engine.run(chosen, loaded, on_check=pairwise))
     assert sorted(heard) == sorted((v.case, v.backend, v.dtype) for v in found)
     assert list(kept.pairs()) == list(pairwise.pairs())
+    assert not absent
 
 
 def _dies_unless_numpy(name, dtypes, ids):
@@ -194,9 +197,25 @@ def _dies_unless_numpy(name, dtypes, ids):
 def test_a_process_that_dies_fails_its_backend_and_no_other(monkeypatch):
     monkeypatch.setattr(processes, "_run", _dies_unless_numpy)
     chosen = [c for c in cases() if c.id == "activation/elu"]
-    found, _ = processes.run(["numpy", "torch"], ["float32"], chosen)
+    found, _, _ = processes.run(["numpy", "torch"], ["float32"], chosen)
     assert [(v.backend, v.status) for v in found] == [
         ("numpy", "agrees"),
         ("torch", "error"),
     ]
     assert found[1].message == "the process of backend 'torch' ended abruptly"
+
+
+def _unavailable_unless_numpy(name, dtypes, ids):
+    if name != "numpy":
+        raise BackendUnavailableError(f"backend {name!r} found no accelerator")
+    return processes._run(name, dtypes, ids)
+
+
+def test_a_backend_that_is_installed_but_cannot_be_loaded_is_named(monkeypatch):
+    monkeypatch.setattr(processes, "_run", _unavailable_unless_numpy)
+    monkeypatch.setattr("tetrapla.commands.parity.BUILT_IN", ["numpy", "torch"])
+    monkeypatch.setattr("tetrapla.commands.parity.available", dict)
+    monkeypatch.setattr("tetrapla.commands.parity.require", lambda name: None)
+    result = invoke("--filter", "activation/tanh")
+    assert result.exit_code == 0
+    assert "torch not run: backend 'torch' found no accelerator" in result.stdout

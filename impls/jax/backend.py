@@ -23,16 +23,11 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import activations, losses, optimizers, training
+from . import optimizers, training
 from .layers import Sequential, sequential
 
 config: Any = jax.config  # its attributes are made at run time
 
-activate = jax.jit(activations.activation, static_argnames="spec")
-activate_gradient = jax.jit(
-    activations.activation_gradient, static_argnames="spec"
-)
-lose = jax.jit(losses.loss, static_argnames="spec")
 differentiate = jax.jit(
     training.loss_and_gradients, static_argnames="loss"
 )
@@ -192,13 +187,14 @@ class Backend:
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
-        return np.array(activate(activation, z))
+        return np.array(training.g(activation, z))
 
     @scoped
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
-        return np.array(activate_gradient(activation, z, upstream))
+        da = training.g_gradient(activation, z, upstream)
+        return np.array(da)
 
     @scoped
     def forward(
@@ -213,7 +209,7 @@ class Backend:
 
     @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        value = lose(loss, outputs, y)
+        value = training.loss_of(loss, outputs, y)
         return np.array(value)[()]
 
     @scoped

@@ -17,8 +17,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
     from tetrapla.parity.cases import Case
-    from tetrapla.parity.engine import Verdict
-    from tetrapla.parity.pairwise import Pairwise
+    from tetrapla.parity.processes import Outcome
     from tetrapla.parity.report import Report
 
 
@@ -110,7 +109,12 @@ def parity(
     from tetrapla.parity import report as reports
 
     cases = [case for case in cases if set(case.dtypes) & set(wanted)]
-    verdicts, pairwise = _run(cases, names, _beside(wanted))
+    verdicts, pairwise, absent = _run(cases, names, _beside(wanted))
+    for name, why in absent.items():  # its own word, said only when it is loaded
+        if backends:
+            raise Refusal(why)
+        names.remove(name)
+        missing[name] = why
     versions = {name: version for name, version in available().items() if name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
     report = reports.Report(verdicts, versions, missing, compared, wanted)
@@ -162,7 +166,7 @@ def _cases(text: str, trace: bool) -> "list[Case]":
 
 
 def _installed(names: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """Return the backends that can be loaded, and why the others cannot."""
+    """Return the backends that are installed, and why the others are not."""
     there: list[str] = []
     missing: dict[str, str] = {}
     for name in names or dict.fromkeys([*BUILT_IN, *available()]):
@@ -178,14 +182,11 @@ def _installed(names: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
     return there, missing
 
 
-def _run(
-    cases: "list[Case]", names: list[str], dtypes: tuple[str, ...]
-) -> "tuple[list[Verdict], Pairwise]":
+def _run(cases: "list[Case]", names: list[str], dtypes: tuple[str, ...]) -> "Outcome":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from tetrapla.parity import engine, processes
-    from tetrapla.parity.pairwise import Pairwise
+    from tetrapla.parity import processes
 
     total = sum(dtype in case.dtypes for case in cases for dtype in dtypes) * len(names)
     console = Console(stderr=True)
@@ -206,12 +207,7 @@ def _run(
                 said = time.monotonic()
                 click.echo(f"{done}/{total} {name}", err=True)
 
-        if len(names) > 1:
+        try:
             return processes.run(names, dtypes, cases, on_verdict)
-        loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
-        pairwise = Pairwise()
-
-        def on_one(v: "Verdict") -> None:
-            on_verdict(v.case, v.backend, v.dtype)
-
-        return list(engine.run(cases, loaded, on_one, pairwise)), pairwise
+        except InvalidInputError as error:
+            raise Refusal(str(error)) from error

@@ -78,6 +78,11 @@ class Bounded:
         """The absolute values, in float64."""
         return np.abs(self.floats)
 
+    @property
+    def doubtful(self) -> Array:
+        """Where a computed number may be 0, or have the other sign, and be inexact."""
+        return (self.error > 0) & (self.magnitude <= self.error)
+
     @cached_property
     def infinite(self) -> Array | None:
         """Where a computed number may be infinite though the exact one is not."""
@@ -390,21 +395,19 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     ]
     if plus is not None and plus.infinite is not None:
         unknown.append(plus.infinite)
-    for x, axis in ((a, 1), (b, 0)):
-        wild = ~np.isfinite(x.magnitude + x.error)
-        if wild.any():  # given as they are, or the outcome of an overflow
-            unknown.append((wild & (x.error != 0)).any(axis=axis, keepdims=True))
-            # Beside a given infinity, another term may overflow to the other one.
-            finite = (np.where(np.isfinite(y.magnitude), y.magnitude, 0.0) for y in (a, b))
-            unknown.append(np.matmul(*finite) > ar.largest)
-            # And a number that may be flushed, times infinity, is NaN.
-            for left, right in ((a, b), (b.T, a.T)):
-                flushed = (right.error > 0) & (right.magnitude <= right.error)
-                met = np.isinf(left.magnitude) @ flushed
-                unknown.append(met if left is a else met.T)
-            # Else the result is infinite, and an infinity is not rounded.
-            endless = np.isinf(x.magnitude).any(axis=axis, keepdims=True)
-            error, likely = (np.where(endless, 0.0, e) for e in (error, likely))
+    wild = [~np.isfinite(x.magnitude + x.error) for x in (a, b)]
+    if any(w.any() for w in wild):  # given as they are, or the outcome of an overflow
+        # Beside a given infinity, another term may overflow to the other one.
+        finite = (np.where(np.isfinite(x.magnitude), x.magnitude, 0.0) for x in (a, b))
+        unknown.append(np.matmul(*finite) > ar.largest)
+        # And a number that may be flushed, times infinity, is NaN.
+        unknown.append(np.isinf(a.magnitude) @ b.doubtful)
+        unknown.append(a.doubtful @ np.isinf(b.magnitude))
+    for x, w, axis in ((a, wild[0], 1), (b, wild[1], 0)):
+        unknown.append((w & (x.error != 0)).any(axis=axis, keepdims=True))
+        # Else the result is infinite, and an infinity is not rounded.
+        endless = np.isinf(x.magnitude).any(axis=axis, keepdims=True)
+        error, likely = (np.where(endless, 0.0, e) for e in (error, likely))
     for mask in unknown:  # rare: an infinity among the terms
         error, likely = np.where(mask, np.inf, error), np.where(mask, np.inf, likely)
     return Bounded(ar, value, error, likely)
@@ -506,7 +509,7 @@ def if_positive(z: Bounded, a: Number, b: Number) -> Bounded:
     value = z.ar.where(positive, a.value, b.value)
     error = np.where(positive, a.error, b.error)
     likely = np.where(positive, a.likely, b.likely)
-    doubtful = (z.magnitude <= z.error) & (z.error > 0)
+    doubtful = z.doubtful
     if doubtful.any():
         jump = np.where(doubtful, np.abs(a.floats - b.floats), 0.0)
         error = np.where(doubtful, np.maximum(a.error, b.error) + jump, error)

@@ -37,7 +37,7 @@ def _unless_flushed(da: Bounded, y: Bounded) -> Bounded:
     A backend may weigh y with the reductions first, and flush what that gives.
     """
     weighed = y / y.value.size
-    vanishes = (weighed.magnitude > 0) & (weighed.magnitude <= weighed.error)
+    vanishes = (weighed.magnitude > 0) & weighed.doubtful
     lost = np.isinf(da.floats) & vanishes
     return da + Bounded(da.ar, np.zeros(da.shape), np.where(lost, np.inf, 0.0))
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from tetrapla.backends import load
 from tetrapla.parity import engine
@@ -19,6 +19,7 @@ from tetrapla.parity.cases import Case
 from tetrapla.parity.engine import ERROR, Verdict
 from tetrapla.parity.pairwise import Pairwise
 from tetrapla.parity.suite import cases as suite
+from tetrapla.spec import BackendUnavailableError
 
 OnVerdict = Callable[[str, str, str], None]  # case, backend, dtype
 
@@ -26,17 +27,50 @@ _SPAWN = get_context("spawn")  # a forked framework may hang
 _said: Any = None  # in a worker: where it says which verdict it has
 
 
+class Outcome(NamedTuple):
+    """What cases came to on several backends."""
+
+    verdicts: list[Verdict]  # what engine.run yields
+    pairwise: Pairwise
+    absent: dict[str, str]  # the backends that could not be loaded, and why
+
+
 def run(
     names: Sequence[str],
     dtypes: Sequence[str],
     cases: Iterable[Case],
     on_verdict: OnVerdict = lambda case, backend, dtype: None,
-) -> tuple[list[Verdict], Pairwise]:
-    """Return what engine.run yields, of cases of the suite, and the pairs."""
+) -> Outcome:
+    """Run cases of the suite on the backends; one alone runs in this process."""
     ids = [case.id for case in cases]
-    said = _SPAWN.SimpleQueue()
     found: dict[str, list[Verdict]] = {}
-    pairwise = Pairwise()
+    outcome = Outcome([], Pairwise(), {})
+
+    def keep(name: str, job: Callable[[], tuple[list[Verdict], Pairwise]]) -> None:
+        try:
+            found[name], kept = job()
+        except BackendUnavailableError as error:
+            outcome.absent[name] = str(error)
+        else:
+            outcome.pairwise.add(kept)
+
+    if len(names) == 1:
+        keep(names[0], lambda: _judge(names[0], dtypes, ids, on_verdict))
+    else:
+        _side_by_side(names, dtypes, ids, on_verdict, keep)
+    verdicts = [v for name in names for v in found.get(name, ())]
+    outcome.verdicts.extend(sorted(verdicts, key=lambda v: (ids.index(v.case), v.dtype)))
+    return outcome
+
+
+def _side_by_side(
+    names: Sequence[str],
+    dtypes: Sequence[str],
+    ids: Sequence[str],
+    on_verdict: OnVerdict,
+    keep: Callable[[str, Callable[[], tuple[list[Verdict], Pairwise]]], None],
+) -> None:
+    said = _SPAWN.SimpleQueue()
     workers = min(len(names), os.cpu_count() or 1)
     with ThreadPoolExecutor(workers + 1) as pool:
         listener = pool.submit(_listen, said, on_verdict)
@@ -47,13 +81,10 @@ def run(
         }
         try:
             for job in as_completed(jobs):
-                found[jobs[job]], kept = job.result()
-                pairwise.add(kept)
+                keep(jobs[job], job.result)
         finally:
             said.put(None)
             listener.result()
-    verdicts = [v for name in names for v in found[name]]
-    return sorted(verdicts, key=lambda v: (ids.index(v.case), v.dtype)), pairwise
 
 
 def _listen(said: Any, on_verdict: OnVerdict) -> None:
@@ -69,12 +100,11 @@ def _in_a_process(
             return process.submit(_run, name, dtypes, ids).result()
         except BrokenProcessPool:
             message = f"the process of backend {name!r} ended abruptly"
-            chosen = set(ids)
             crashed = [
                 Verdict(case.id, case.component, name, dtype, ERROR, message=message)
-                for case in suite()
+                for case in _chosen(ids)
                 for dtype in dtypes
-                if case.id in chosen and dtype in case.dtypes
+                if dtype in case.dtypes
             ]
             return crashed, Pairwise()
 
@@ -103,11 +133,23 @@ def _end_with_parent() -> None:
 def _run(
     name: str, dtypes: Sequence[str], ids: Sequence[str]
 ) -> tuple[list[Verdict], Pairwise]:
-    chosen, pairwise = set(ids), Pairwise()
+    return _judge(name, dtypes, ids, lambda *words: _said.put(words))
+
+
+def _judge(
+    name: str, dtypes: Sequence[str], ids: Sequence[str], on_verdict: OnVerdict
+) -> tuple[list[Verdict], Pairwise]:
+    pairwise = Pairwise()
     found = engine.run(
-        [case for case in suite() if case.id in chosen],
+        _chosen(ids),
         [load(name, dtype=dtype) for dtype in dtypes],
-        lambda v: _said.put((v.case, v.backend, v.dtype)),
+        lambda v: on_verdict(v.case, v.backend, v.dtype),
         pairwise,
     )
     return list(found), pairwise
+
+
+def _chosen(ids: Sequence[str]) -> list[Case]:
+    """Return the cases of these names: a case itself does not leave its process."""
+    names = set(ids)
+    return [case for case in suite() if case.id in names]

@@ -1,8 +1,8 @@
 """The numbers that cases are made of: deterministic, and chosen to tell.
 
-Every number is one of float32's: both dtypes and the reference are given
-the same inputs, so that a float64 run judges what is computed and a float32
-run how stably.
+Every number is one of float32's, unless a case is float64's alone: both
+dtypes and the reference are given the same inputs, so that a float64 run
+judges what is computed and a float32 run how stably.
 """
 
 from collections.abc import Callable

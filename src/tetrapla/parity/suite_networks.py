@@ -46,7 +46,7 @@ def layers() -> Iterator[Case]:
         ("tanh", 5, 4, 3),
         ("tanh", 4, 4, 4),  # any mistaken transpose or axis fits
         ("identity", 1, 1, 1),
-        ("identity", 65, 3, 2),  # a batch longer than any block
+        ("identity", 65, 3, 2),  # a batch longer than the others'
     ):
         name = f"layer/dense-{last}-{n}-{m}-batch-{batch}"
         loss = MeanSquaredError(reduction="sum", outputs="sum")

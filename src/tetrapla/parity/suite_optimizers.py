@@ -122,8 +122,7 @@ def optimizer_cases() -> Iterator[Case]:
             halve_after = 3 if "momentum" in options else None
             yield OptimizerCase(case_id, row, spec, halve_after=halve_after)
             if not label:
-                alone = OptimizerCase(f"{row}-float64", row, spec, dtypes=("float64",))
-                yield alone
+                yield OptimizerCase(f"{row}-float64", row, spec, dtypes=("float64",))
     nesterov = opt.SGD(0.1, momentum=0.9, nesterov=True, velocity="updates")
     centered = opt.RMSProp(1e-3, momentum=0.9, centered=True, eps=1e-3)
     for case_id, spec, steps in (
