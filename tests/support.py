@@ -10,7 +10,8 @@ from tetrapla import data
 from tetrapla.backends import Backend, load
 from tetrapla.spec import BackendUnavailableError
 
-BACKENDS = ("numpy", "torch", "tf", "jax")
+BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
+LIBRARIES = ("torch.nn", "tf.keras", "jax.flax")
 
 
 @cache

@@ -562,6 +562,9 @@ class Untouchable:
 
     device, dtype = "cpu", "float64"
 
+    def supports(self, what):
+        return tp.spec.Support("native")
+
     def __getattr__(self, name):
         def reached(*args, **kwargs):
             raise AssertionError(f"the implementation's {name} was called")
@@ -601,7 +604,8 @@ def test_a_tensor_that_needs_its_framework_to_become_an_array():
         b.activation("tanh", Tensor())
 
 
-KNOWN = "there are numpy, torch, tf, jax"  # and, after these, others' backends
+# and, after these, others' backends
+KNOWN = "there are numpy, torch, tf, jax, torch.nn, tf.keras, jax.flax"
 UNKNOWN = {"foo": "foo", "case": "NumPy", "none": None, "list": [], "number": 3}
 
 

@@ -6,7 +6,7 @@ import support
 from tetrapla.data import MissingExtraError
 from tetrapla.parity.cases import Case
 from tetrapla.parity.comparison import require
-from tetrapla.parity.engine import examine
+from tetrapla.parity.engine import AGREES, KNOWN, NO, examine, verdict
 from tetrapla.parity.suite import cases
 from tetrapla.spec import ACTIVATIONS, LOSSES, OPTIMIZERS
 
@@ -28,6 +28,24 @@ def test_agrees_with_the_specification(case: Case, dtype: str, name: str):
         support.missing(str(error))
     assert found
     require(found)
+
+
+LIBRARY_ITEMS = [
+    pytest.param(case, dtype, name, id=f"{case.id}-{dtype}-{name}")
+    for case in cases()
+    for dtype in case.dtypes
+    for name in support.LIBRARIES
+]
+
+
+# Keras warns of softmax over a single class; so does the lecture.
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::SyntaxWarning")
+@pytest.mark.parametrize(("case", "dtype", "name"), LIBRARY_ITEMS)
+def test_a_library_agrees_but_for_what_is_known(case: Case, dtype: str, name: str):
+    found = verdict(case, support.backend(name, dtype))
+    if found.status == "not run":
+        support.missing(found.message)
+    assert found.status in (AGREES, KNOWN, NO), found.first
 
 
 def test_ids_are_unique():

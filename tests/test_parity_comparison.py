@@ -166,4 +166,4 @@ def test_the_median_is_the_middle_octave():
 def test_every_backend_is_known_to_the_tests():
     from tetrapla.backends import BUILT_IN
 
-    assert set(support.BACKENDS) == set(BUILT_IN)
+    assert {*support.BACKENDS, *support.LIBRARIES} == set(BUILT_IN)

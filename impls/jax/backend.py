@@ -94,6 +94,7 @@ def settings(
     x64: bool,
     device: Any,
     matmul_precision: str | None,
+    dtype_promotion: str,
     rank_promotion: str,
 ) -> Iterator[None]:
     """Set what jax depends on beside a function's arguments."""
@@ -102,6 +103,8 @@ def settings(
         stack.enter_context(jax.default_device(device))
         precision = jax.default_matmul_precision(matmul_precision)
         stack.enter_context(precision)
+        dtypes = jax.numpy_dtype_promotion(dtype_promotion)
+        stack.enter_context(dtypes)
         ranks = jax.numpy_rank_promotion(rank_promotion)
         stack.enter_context(ranks)
         yield
@@ -114,6 +117,7 @@ def users_settings() -> Callable[[], AbstractContextManager[None]]:
         config.jax_enable_x64,
         config.jax_default_device,
         config.jax_default_matmul_precision,
+        config.jax_numpy_dtype_promotion,
         config.jax_numpy_rank_promotion,
     )
 
@@ -132,11 +136,16 @@ def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
 class Backend:
     """JAX, on one device."""
 
+    name = "jax"
+    optimizers: Any = optimizers
+    training: Any = training
+    differentiate: Any = staticmethod(differentiate)
+
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
         if device not in there:
             raise BackendUnavailableError(
-                f"backend 'jax' has no device {device!r}; "
+                f"backend {self.name!r} has no device {device!r}; "
                 f"it has {', '.join(there)}"
             )
         self.device = device
@@ -149,6 +158,7 @@ class Backend:
             stack.enter_context(jax.enable_x64(self.dtype == "float64"))
             stack.enter_context(jax.default_device(self.place))
             stack.enter_context(jax.default_matmul_precision("highest"))
+            stack.enter_context(jax.numpy_rank_promotion("allow"))
             yield
 
     def info(self) -> dict[str, str]:
@@ -169,13 +179,15 @@ class Backend:
         return {name: jnp.array(a) for name, a in given.items()}
 
     @scoped
-    def build(
-        self, net: spec.Sequential, weights: Arrays
-    ) -> Sequential:
+    def build(self, net: spec.Sequential, weights: Arrays) -> Any:
+        return self.model(net, weights)
+
+    def model(self, net: spec.Sequential, weights: Arrays) -> Any:
+        """Return the module that answers and trains."""
         return sequential(net, self.tensors(weights))
 
     @scoped
-    def weights(self, model: Sequential) -> Arrays:
+    def weights(self, model: Any) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
                 "model must be what build returned, "
@@ -187,14 +199,14 @@ class Backend:
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
-        return np.array(training.g(activation, z))
+        return np.array(self.training.g(activation, z))
 
     @scoped
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
-        da = training.g_gradient(activation, z, upstream)
-        return np.array(da)
+        dz = self.training.g_gradient(activation, z, upstream)
+        return np.array(dz)
 
     @scoped
     def forward(
@@ -205,11 +217,16 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Array:
-        return np.array(forward(self.build(net, weights), x, key))
+        model = self.model(net, weights)
+        return np.array(self.outputs(model, x, key))
+
+    def outputs(self, model: Any, x: Array, key: Key | None) -> Any:
+        """Return the model's outputs; with a key, dropout is on."""
+        return forward(model, x, key)
 
     @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        value = training.loss_of(loss, outputs, y)
+        value = self.training.loss_of(loss, outputs, y)
         return np.array(value)[()]
 
     @scoped
@@ -223,8 +240,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> spec.LossAndGradients:
-        model = self.build(net, weights)
-        value, dw, dx = differentiate(model, loss, x, y, key)
+        model = self.model(net, weights)
+        value, dw, dx = self.differentiate(model, loss, x, y, key)
         return spec.LossAndGradients(
             np.array(value)[()],
             {name: np.array(dw[name]) for name in weights},
@@ -242,8 +259,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        stages = training.trace(
-            self.build(net, weights),
+        stages = self.training.trace(
+            self.model(net, weights),
             loss,
             jnp.array(x),
             jnp.array(y),
@@ -255,7 +272,7 @@ class Backend:
     def init_optimizer(
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
-        native = optimizers.optimizer(optimizer)
+        native = self.optimizers.optimizer(optimizer)
         state = native.start(self.tensors(weights))
         return state_of(state, optimizer.slots, weights, 0)
 
@@ -268,7 +285,7 @@ class Backend:
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
         # another learning rate is another argument, not another program
-        native = optimizers.optimizer(optimizer.with_lr(0.0))
+        native = self.optimizers.optimizer(optimizer.with_lr(0.0))
         given = native_state(state, optimizer.slots, weights)
         eta = optimizer.lr
         theta, new = step(native, weights, gradients, given, eta)
@@ -276,7 +293,9 @@ class Backend:
         t = state["t"] + 1
         return theta, state_of(new, optimizer.slots, weights, t)
 
-    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+    def supports(
+        self, what: spec.Optimizer | spec.Loss
+    ) -> spec.Support:
         return spec.Support("native")
 
     def fit(
@@ -285,15 +304,25 @@ class Backend:
         loop.outside = users_settings()
         loop.weights = lambda: self.weights(model)
         loop.tensor = jnp.asarray
-        model = self.build(net, loop.state.weights)
-        optimizer = optimizers.optimizer(loop.training.optimizer)
         slots, first = loop.training.optimizer.slots, loop.state
         with self.scope():
-            state = native_state(first.optimizer, slots, net.shapes)
+            model = self.model(net, first.weights)
             x, y = jnp.array(data[0]), jnp.array(data[1])
-            state = training.fit(
-                model, loop.training.loss, optimizer, state, x, y, loop
-            )
+            state = native_state(first.optimizer, slots, net.shapes)
+            state = self.trained(model, state, x, y, loop)
             steps = loop.state.step - first.step
             t = first.optimizer["t"] + steps
             return loop.result(state_of(state, slots, net.shapes, t))
+
+    def trained(
+        self,
+        model: Any,
+        state: optimizers.State,
+        x: jax.Array,
+        y: jax.Array,
+        loop: spec.Loop,
+    ) -> optimizers.State:
+        """Train the model; return the optimizer's state after it."""
+        optimizer = optimizers.optimizer(loop.training.optimizer)
+        loss = loop.training.loss
+        return training.fit(model, loss, optimizer, state, x, y, loop)

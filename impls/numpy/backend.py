@@ -147,7 +147,9 @@ class Backend:
         native.step(gradients)
         return theta, state_of(native)
 
-    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+    def supports(
+        self, what: spec.Optimizer | spec.Loss
+    ) -> spec.Support:
         return spec.Support("native")
 
     def fit(

@@ -29,13 +29,21 @@ def arrays(tensors: Any) -> Arrays:
     return {name: array(t) for name, t in tensors.items()}
 
 
-def state_of(optimizer: optimizers.Optimizer) -> Arrays:
+def state_of(t: Any, slots: Any) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
-    state: Arrays = {"t": array(optimizer.t)}
-    for slot in optimizer.hyper.slots:
-        for name, s in optimizer.slots.items():
-            state[f"{slot}/{name}"] = array(s[slot])
+    state: Arrays = {"t": array(t)}
+    for slot, of in slots.items():
+        for name, value in of.items():
+            state[f"{slot}/{name}"] = array(value)
     return state
+
+
+def resume(t: Any, slots: Any, state: Arrays) -> None:
+    """Make the canonical state that of these variables."""
+    t.assign(int(state["t"]))
+    for slot, of in slots.items():
+        for name, value in of.items():
+            value.assign(state[f"{slot}/{name}"])
 
 
 def devices() -> dict[str, str]:
@@ -54,8 +62,8 @@ def placed(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
         if not tf.executing_eagerly():
             raise RuntimeError(
-                "backend 'tf' answers with NumPy arrays, which a graph "
-                "has not: call it outside tf.function"
+                f"backend {self.name!r} answers with NumPy arrays, "
+                "which a graph has not: call it outside tf.function"
             )
         with tf.device(self.place):
             return method(self, *args, **kwargs)
@@ -66,11 +74,16 @@ def placed(method: Callable[..., Any]) -> Callable[..., Any]:
 class Backend:
     """TensorFlow, on one device."""
 
+    name = "tf"
+    activations: Any = activations
+    losses: Any = losses
+    training: Any = training
+
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
         if device not in there:
             raise BackendUnavailableError(
-                f"backend 'tf' has no device {device!r}; "
+                f"backend {self.name!r} has no device {device!r}; "
                 f"it has {', '.join(there)}"
             )
         self.device = device
@@ -101,13 +114,16 @@ class Backend:
         return None if key is None else tf.constant(key)
 
     @placed
-    def build(
-        self, net: spec.Sequential, weights: Arrays
-    ) -> Sequential:
+    def build(self, net: spec.Sequential, weights: Arrays) -> Any:
+        return self.model(net, weights)
+
+    @placed
+    def model(self, net: spec.Sequential, weights: Arrays) -> Any:
+        """Return the module that answers and trains."""
         return sequential(net, self.tensors(weights))
 
     @placed
-    def weights(self, model: Sequential) -> Arrays:
+    def weights(self, model: Any) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
                 "model must be what build returned, "
@@ -119,14 +135,17 @@ class Backend:
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
-        return array(activations.activation(activation, tf.constant(z)))
+        g = self.activations.activation
+        return array(g(activation, tf.constant(z)))
 
     @placed
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
-        z, da = tf.constant(z), tf.constant(upstream)
-        return array(activations.activation_gradient(activation, z, da))
+        dz = self.activations.activation_gradient(
+            activation, tf.constant(z), tf.constant(upstream)
+        )
+        return array(dz)
 
     @placed
     def forward(
@@ -137,12 +156,18 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Array:
-        model = self.build(net, weights)
-        return array(model(tf.constant(x), self.key(key)))
+        model = self.model(net, weights)
+        x, key = tf.constant(x), self.key(key)
+        return array(self.outputs(model, x, key))
+
+    def outputs(self, model: Any, x: Any, key: Any) -> tf.Tensor:
+        """Return the model's outputs; with a key, dropout is on."""
+        return model(x, key)
 
     @placed
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        value = losses.loss(loss, tf.constant(outputs), tf.constant(y))
+        outputs, y = tf.constant(outputs), tf.constant(y)
+        value = self.losses.loss(loss, outputs, y)
         return array(value)[()]  # a scalar where it has no axes
 
     @placed
@@ -156,8 +181,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> spec.LossAndGradients:
-        value, dw, dx = training.loss_and_gradients(
-            self.build(net, weights),
+        value, dw, dx = self.training.loss_and_gradients(
+            self.model(net, weights),
             loss,
             tf.constant(x),
             tf.constant(y),
@@ -178,8 +203,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        stages = training.trace(
-            self.build(net, weights),
+        stages = self.training.trace(
+            self.model(net, weights),
             loss,
             tf.constant(x),
             tf.constant(y),
@@ -187,16 +212,32 @@ class Backend:
         )
         return arrays(stages)
 
+    def slots(
+        self, hyper: spec.Optimizer, optimizer: Any, names: Any
+    ) -> dict[str, dict[str, Any]]:
+        """Return the optimizer's variables, by slot and weight."""
+        own = optimizer.slots
+        return {
+            slot: {name: own[name][slot] for name in names}
+            for slot in hyper.slots
+        }
+
+    def state(
+        self, hyper: spec.Optimizer, optimizer: Any, names: Any
+    ) -> Arrays:
+        """Return the optimizer's canonical state."""
+        return state_of(
+            optimizer.t, self.slots(hyper, optimizer, names)
+        )
+
     @placed
     def optimizer(
         self, hyper: spec.Optimizer, weights: Any, state: Arrays
-    ) -> optimizers.Optimizer:
+    ) -> Any:
         """Return an optimizer that goes on from `state`."""
         optimizer = optimizers.optimizer(hyper, weights)
-        optimizer.t.assign(int(state["t"]))
-        for name, s in optimizer.slots.items():
-            for slot in s:
-                s[slot].assign(state[f"{slot}/{name}"])
+        slots = self.slots(hyper, optimizer, weights)
+        resume(optimizer.t, slots, state)
         return optimizer
 
     @placed
@@ -204,7 +245,8 @@ class Backend:
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
         theta = self.tensors(weights)
-        return state_of(optimizers.optimizer(optimizer, theta))
+        native = optimizers.optimizer(optimizer, theta)
+        return self.state(optimizer, native, weights)
 
     @placed
     def update(
@@ -217,21 +259,27 @@ class Backend:
         theta = {n: tf.Variable(w) for n, w in weights.items()}
         native = self.optimizer(optimizer, theta, state)
         native.step(self.tensors(gradients))
-        return arrays(theta), state_of(native)
+        return arrays(theta), self.state(optimizer, native, theta)
 
-    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+    def supports(
+        self, what: spec.Optimizer | spec.Loss
+    ) -> spec.Support:
         return spec.Support("native")
 
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        model = self.build(net, loop.state.weights)
-        settings = loop.training
+        model = self.model(net, loop.state.weights)
+        hyper, loss = loop.training.optimizer, loop.training.loss
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
         optimizer = self.optimizer(
-            settings.optimizer, model.weights(), loop.state.optimizer
+            hyper, self.theta(model), loop.state.optimizer
         )
         x, y = self.tensor(data[0]), self.tensor(data[1])
-        training.fit(model, settings.loss, optimizer, x, y, loop)
-        return loop.result(state_of(optimizer))
+        self.training.fit(model, loss, optimizer, x, y, loop)
+        return loop.result(self.state(hyper, optimizer, net.shapes))
+
+    def theta(self, model: Any) -> dict[str, tf.Variable]:
+        """Return the model's variables, by the weights' names."""
+        return model.weights()

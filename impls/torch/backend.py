@@ -6,7 +6,7 @@ The user may be inside no_grad, inference_mode or autocast: each method
 runs in modes of its own (`OURS`), outside which nothing changes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -32,19 +32,20 @@ def array(tensor: Tensor) -> Array:
     return tensor.detach().cpu().numpy().copy()
 
 
-def arrays(tensors: dict[str, Tensor]) -> Arrays:
+def arrays(tensors: Mapping[str, Tensor]) -> Arrays:
     return {name: array(t) for name, t in tensors.items()}
 
 
-def state_of(optimizer: optimizers.Optimizer, names: Any) -> Arrays:
+def state_of(
+    optimizer: torch.optim.Optimizer, slots: Any, names: Any, t: Any
+) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
     (group,) = optimizer.param_groups
-    state: Arrays = {"t": np.array(group["t"], np.int64)}
-    for slot in optimizer.hyper.slots:
+    state: Arrays = {"t": np.array(t, np.int64)}
+    for slot, native in slots.items():
         for name, theta in zip(names, group["params"], strict=True):
-            state[f"{slot}/{name}"] = array(
-                optimizer.state[theta][slot]
-            )
+            value = optimizer.state[theta][native]
+            state[f"{slot}/{name}"] = array(value)
     return state
 
 
@@ -98,11 +99,16 @@ def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
 class Backend:
     """PyTorch, on one device."""
 
+    name = "torch"
+    activations: Any = activations
+    losses: Any = losses
+    training: Any = training
+
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
         if device not in there:
             raise BackendUnavailableError(
-                f"backend 'torch' has no device {device!r}; "
+                f"backend {self.name!r} has no device {device!r}; "
                 f"it has {', '.join(there)}"
             )
         self.device = device
@@ -130,13 +136,15 @@ class Backend:
         return None if key is None else self.tensor(key)
 
     @scoped
-    def build(
-        self, net: spec.Sequential, weights: Arrays
-    ) -> Sequential:
+    def build(self, net: spec.Sequential, weights: Arrays) -> Any:
+        return self.model(net, weights)
+
+    def model(self, net: spec.Sequential, weights: Arrays) -> Any:
+        """Return the module that answers and trains."""
         return sequential(net, self.tensors(weights))
 
     @scoped
-    def weights(self, model: Sequential) -> Arrays:
+    def weights(self, model: Any) -> Arrays:
         if not isinstance(model, Sequential):
             raise InvalidInputError(
                 "model must be what build returned, "
@@ -148,13 +156,14 @@ class Backend:
     def activation(
         self, activation: spec.Activation, z: Array
     ) -> Array:
-        return array(activations.activation(activation, self.tensor(z)))
+        g = self.activations.activation
+        return array(g(activation, self.tensor(z)))
 
     @scoped
     def activation_gradient(
         self, activation: spec.Activation, z: Array, upstream: Array
     ) -> Array:
-        dz = activations.activation_gradient(
+        dz = self.activations.activation_gradient(
             activation, self.tensor(z), self.tensor(upstream)
         )
         return array(dz)
@@ -168,13 +177,20 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Array:
-        model = self.build(net, weights)
+        model = self.model(net, weights)
         with torch.no_grad():
-            return array(model(self.tensor(x), self.key(key)))
+            given = self.tensor(x), self.key(key)
+            return array(self.outputs(model, *given))
+
+    def outputs(self, model: Any, x: Tensor, key: Tensor | None) -> Any:
+        """Return the model's outputs; with a key, dropout is on."""
+        return model(x, key)
 
     @scoped
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
-        value = losses.loss(loss, self.tensor(outputs), self.tensor(y))
+        value = self.losses.loss(
+            loss, self.tensor(outputs), self.tensor(y)
+        )
         return array(value)[()]  # a scalar where it has no axes
 
     @scoped
@@ -188,8 +204,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> spec.LossAndGradients:
-        value, dw, dx = training.loss_and_gradients(
-            self.build(net, weights),
+        value, dw, dx = self.training.loss_and_gradients(
+            self.model(net, weights),
             loss,
             self.tensor(x),
             self.tensor(y),
@@ -210,8 +226,8 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        stages = training.trace(
-            self.build(net, weights),
+        stages = self.training.trace(
+            self.model(net, weights),
             loss,
             self.tensor(x),
             self.tensor(y),
@@ -219,12 +235,16 @@ class Backend:
         )
         return arrays(stages)
 
+    def slots(self, hyper: spec.Optimizer) -> dict[str, str]:
+        """Return the slots, and what the optimizer calls them."""
+        return {slot: slot for slot in hyper.slots}
+
     def optimizer(
         self,
         hyper: spec.Optimizer,
         weights: dict[str, Tensor],
         state: Arrays,
-    ) -> optimizers.Optimizer:
+    ) -> torch.optim.Optimizer:
         """Return an optimizer that goes on from `state`."""
         optimizer = optimizers.optimizer(hyper, weights)
         optimizer.param_groups[0]["t"] = int(state["t"])
@@ -239,7 +259,8 @@ class Backend:
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
         theta = self.tensors(weights)
-        return state_of(optimizers.optimizer(optimizer, theta), weights)
+        native = optimizers.optimizer(optimizer, theta)
+        return state_of(native, self.slots(optimizer), weights, 0)
 
     @scoped
     def update(
@@ -254,9 +275,12 @@ class Backend:
             weight.grad = self.tensor(gradients[name])
         native = self.optimizer(optimizer, theta, state)
         native.step()
-        return arrays(theta), state_of(native, weights)
+        slots, t = self.slots(optimizer), state["t"] + 1
+        return arrays(theta), state_of(native, slots, weights, t)
 
-    def supports(self, optimizer: spec.Optimizer) -> spec.Support:
+    def supports(
+        self, what: spec.Optimizer | spec.Loss
+    ) -> spec.Support:
         return spec.Support("native")
 
     def fit(
@@ -265,17 +289,27 @@ class Backend:
         loop.outside = users_modes()
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
-        settings = loop.training
+        hyper, first = loop.training.optimizer, loop.state
         with OURS():
-            model = self.build(net, loop.state.weights)
+            model = self.model(net, first.weights)
             optimizer = self.optimizer(
-                settings.optimizer,
-                model.weights(),
-                loop.state.optimizer,
+                hyper, self.theta(model), self.laid_out(first.optimizer)
             )
             x, y = self.tensor(data[0]), self.tensor(data[1])
-            training.fit(model, settings.loss, optimizer, x, y, loop)
-            return loop.result(state_of(optimizer, net.shapes))
+            loss = loop.training.loss
+            self.training.fit(model, loss, optimizer, x, y, loop)
+            t = first.optimizer["t"] + loop.state.step - first.step
+            slots = self.slots(hyper)
+            state = state_of(optimizer, slots, net.shapes, t)
+            return loop.result(self.laid_out(state))
+
+    def theta(self, model: Any) -> dict[str, Tensor]:
+        """Return the model's parameters, by the weights' names."""
+        return model.weights()
+
+    def laid_out(self, state: Arrays) -> Arrays:
+        """Return a state as the parameters lie, or back."""
+        return state
 
 
 def flushes_subnormals() -> str:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Softplus,
         Tanh,
         Training,
+        UnsupportedError,
         Zeros,
         threefry,
     )
@@ -92,6 +93,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Training",
+    "UnsupportedError",
     "Zeros",
     "available",
     "data",

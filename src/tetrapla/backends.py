@@ -16,7 +16,11 @@ from tetrapla import validation as check
 from tetrapla.spec import activations, contract, losses, optimizers
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
-from tetrapla.spec.errors import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.errors import (
+    BackendUnavailableError,
+    InvalidInputError,
+    UnsupportedError,
+)
 from tetrapla.spec.layers import Dropout, Sequential
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
@@ -42,6 +46,7 @@ class BuiltIn:
     imports: tuple[str, ...]
     distributions: tuple[str, ...]
     extra: str | None = None
+    library: bool = False  # by calling the framework's library, not from scratch
 
 
 BUILT_IN = {
@@ -54,6 +59,23 @@ BUILT_IN = {
         "tf",
     ),
     "jax": BuiltIn("tetrapla.impls.jax.backend", ("jax", "flax"), ("jax",), "jax"),
+    "torch.nn": BuiltIn(
+        "tetrapla.impls.torch.library.backend", ("torch",), ("torch",), "torch", True
+    ),
+    "tf.keras": BuiltIn(
+        "tetrapla.impls.tf.library.backend",
+        ("tensorflow", "keras"),
+        ("keras",),
+        "tf",
+        True,
+    ),
+    "jax.flax": BuiltIn(
+        "tetrapla.impls.jax.library.backend",
+        ("jax", "flax", "optax"),
+        ("flax",),
+        "jax",
+        True,
+    ),
 }
 
 
@@ -96,8 +118,9 @@ def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
     Parameters
     ----------
     name
-        "numpy", "torch", "tf", "jax", or the name of an entry point in the
-        group `tetrapla.backends`.
+        "numpy", "torch", "tf", "jax" (from scratch), "torch.nn", "tf.keras",
+        "jax.flax" (by calling the library), or the name of an entry point
+        in the group `tetrapla.backends`.
     device
         "cpu", "gpu" or "gpu:0".
     dtype
@@ -217,6 +240,7 @@ class Backend:
     def loss(self, loss: Loss | str, outputs: Array, y: Array) -> Any:
         """Return the loss: a scalar, or (batch,) with reduction="none"."""
         spec = losses.loss(loss)
+        self._require(spec)
         outputs = check.outputs(spec, outputs, self.dtype)
         y = check.labels(spec, y, outputs.shape, self.dtype)
         if outputs.ndim == 1:  # one output per example, said without its axis
@@ -265,14 +289,17 @@ class Backend:
                 "gradients need a scalar loss: reduction must be 'mean' or 'sum', "
                 "got 'none'"
             )
+        self._require(spec)
         w = check.weights(net, weights, self.dtype)
         x, y = check.data("x", "y", net, spec, (x, y), self.dtype)
         return net, w, x, y, spec
 
     def init_optimizer(self, optimizer: Optimizer | str, weights: Arrays) -> Arrays:
         """Return the state before the first step: "t" and all slots."""
+        spec = optimizers.optimizer(optimizer)
+        self._require(spec)
         w = check.arrays("weights", weights, self.dtype)
-        return self.implementation.init_optimizer(optimizers.optimizer(optimizer), w)
+        return self.implementation.init_optimizer(spec, w)
 
     def update(
         self,
@@ -283,14 +310,35 @@ class Backend:
     ) -> tuple[Arrays, Arrays]:
         """Return (weights, state) after one step; changes nothing given."""
         spec = optimizers.optimizer(optimizer)
+        self._require(spec)
         w = check.arrays("weights", weights, self.dtype)
         g = check.like("gradients", gradients, w, self.dtype)
         s = check.optimizer_state(spec, state, w, self.dtype)
         return self.implementation.update(spec, w, g, s)
 
-    def supports(self, optimizer: Optimizer | str) -> Support:
-        """Return whether the backend has this optimizer, and how."""
-        return self.implementation.supports(optimizers.optimizer(optimizer))
+    def supports(self, optimizer: Optimizer | Loss | str) -> Support:
+        """Return whether the backend has this optimizer (or loss), and how.
+
+        >>> str(load("numpy").supports("adam"))
+        'native'
+        """
+        spec: Optimizer | Loss
+        if isinstance(optimizer, Loss) or optimizer in losses.LOSSES:
+            spec = losses.loss(optimizer)
+        else:
+            spec = optimizers.optimizer(optimizer)
+        support = self.implementation.supports(spec)
+        if support.status != "no":
+            return support
+        there = [name for name, source in BUILT_IN.items() if not source.library]
+        return replace(support, reason=f"{support.reason}; {', '.join(there)} have it")
+
+    def _require(self, what: Optimizer | Loss) -> None:
+        support = self.supports(what)
+        if support.status == "no":
+            raise UnsupportedError(
+                f"backend {self.name!r} has no such {what.name}: {support.reason}"
+            )
 
     def fit(
         self,
@@ -323,6 +371,8 @@ class Backend:
         """
         check.network(net)
         check.training(training)
+        self._require(training.loss)
+        self._require(training.optimizer)
         check.callback("on_step", on_step)
         check.callback("on_epoch", on_epoch)
         w = check.weights(net, weights, self.dtype)

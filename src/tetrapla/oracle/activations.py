@@ -6,6 +6,7 @@ lists them: the first, which does not cancel, gives the value.
 
 import numpy as np
 
+from tetrapla.oracle import habits
 from tetrapla.oracle.bounded import (
     Bounded,
     exact,
@@ -17,6 +18,8 @@ from tetrapla.oracle.bounded import (
 )
 from tetrapla.spec import activations as spec
 from tetrapla.spec.contract import Array
+
+ROOT_OF_HALF = float(np.float32(0.5**0.5))  # TensorFlow's, in float64 too
 
 
 def activation(g: spec.Activation, z: Bounded) -> Bounded:
@@ -35,7 +38,10 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.LeakyReLU(slope):
             return if_positive(z, z, slope * z)
         case spec.ELU(alpha):
-            return if_positive(z, z, alpha * z.apply("expm1"))
+            below = z.apply("expm1")
+            if habits.ELU_EXP in z.ar.habits:
+                below = widest(below, z.apply("exp") - 1)
+            return if_positive(z, z, alpha * below)
         case spec.Softplus():
             return softplus(z)
         case spec.SiLU():
@@ -97,11 +103,15 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
     one = exact(z.ar, 1.0)
     match g:
         case spec.Sigmoid():
+            if habits.SIGMOID_SLOPE in z.ar.habits:
+                return widest(sigmoid_slope(z), sigmoid(z) * (1 - sigmoid(z)))
             return sigmoid_slope(z)
         case spec.Tanh():
             t = z.apply("tanh")
             return widest(1 - t.square(), (1 - t) * (1 + t))
         case spec.LeakyReLU(slope):
+            if habits.LEAKY_AT_ZERO in z.ar.habits:
+                return if_positive(-z, lift(z.ar, slope), one)
             return if_positive(z, one, slope)
         case spec.ELU(alpha):
             # The paper's form is alpha + g(z), which cancels far below 0; it is
@@ -110,15 +120,20 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
             return if_positive(z, one, widest(alpha * z.apply("exp"), plain))
         case spec.Softplus():
             e = (-abs(z)).apply("exp")  # and what differentiation makes of log1p(e)
-            return widest(sigmoid(z), if_positive(z, 1 - e / (1 + e), e / (1 + e)))
+            plain = if_positive(z, 1 - e / (1 + e), e / (1 + e))
+            return widest(sigmoid(z), plain, *logaddexp_slope(z))
         case spec.SiLU():
             s = sigmoid(z)
             plain = s * (1 + z * (1 - s))
             return widest(s * (1 + z * sigmoid(-z)), s + z * sigmoid_slope(z), plain)
         case spec.GELUErf():
-            return cumulative(z) + z * density(z)
+            plain = cumulative(z) + z * density(z)
+            if habits.GELU_SLOPE not in z.ar.habits:
+                return plain
+            x = over_root_of_two(z)
+            return widest(plain, 0.5 * x.apply("erf") + z * density(z) + 0.5)
         case spec.GELUTanh():
-            c = clipped(z)
+            c = z if habits.GELU_CUBE in z.ar.habits else clipped(z)
             u = cubic(c)
             t = u.apply("tanh")
             du = root_of_two_over_pi(c) * (1 + 3 * lift(c.ar, 0.044715) * c * c)
@@ -131,6 +146,13 @@ def sigmoid(z: Bounded) -> Bounded:
     """Return 1 / (1 + exp(-z)), without overflow."""
     e = (-abs(z)).apply("exp")
     return select(z.value > 0, 1 / (1 + e), e / (1 + e))
+
+
+def logaddexp_slope(z: Bounded) -> list[Bounded]:
+    """Return exp(z - softplus(z)), a habit of JAX's, where it is admitted."""
+    if habits.LOGADDEXP_SLOPE not in z.ar.habits:
+        return []
+    return [(z - softplus(z)).apply("exp")]
 
 
 def sigmoid_slope(z: Bounded) -> Bounded:
@@ -148,20 +170,34 @@ def one_plus_tanh(u: Bounded) -> Bounded:
 
 def cumulative(z: Bounded) -> Bounded:
     """Return Phi(z) = (1 + erf(z / sqrt 2)) / 2 = erfc(-z / sqrt 2) / 2."""
-    x = z * exact(z.ar, 0.5).apply("sqrt")
+    x = over_root_of_two(z)
     return 0.5 * widest((-x).apply("erfc"), 1 + x.apply("erf"))
+
+
+def over_root_of_two(z: Bounded) -> Bounded:
+    """Return z / sqrt(2)."""
+    if habits.FLOAT32_ROOT in z.ar.habits:
+        return z * exact(z.ar, ROOT_OF_HALF)
+    return z * exact(z.ar, 0.5).apply("sqrt")
 
 
 def density(z: Bounded) -> Bounded:
     """Return phi(z) = exp(-z^2/2) / sqrt(2 pi)."""
-    x = z * exact(z.ar, 0.5).apply("sqrt")
+    x = over_root_of_two(z)
+    if habits.FLOAT32_ROOT in z.ar.habits:
+        return exact(z.ar, ROOT_OF_HALF) * (-x * x).apply("exp") / pi(z).apply("sqrt")
     e = widest((-0.5 * z * z).apply("exp"), (-x * x).apply("exp"))
     return e / (2 * pi(z)).apply("sqrt")
 
 
 def softplus(z: Bounded) -> Bounded:
     """Return log(1 + exp(z)), as max(z, 0) + log(1 + exp(-|z|))."""
-    return if_positive(z, z, nothing(z)) + (-abs(z)).apply("exp").apply("log1p")
+    curved = (-abs(z)).apply("exp").apply("log1p")
+    stable = if_positive(z, z, nothing(z)) + curved
+    if habits.SOFTPLUS_PLAIN not in z.ar.habits:
+        return stable
+    near = select(z.floats < 40, z, nothing(z))
+    return widest(stable, select(z.floats < 40, near.apply("exp").apply("log1p"), z))
 
 
 def softmax(z: Bounded) -> Bounded:

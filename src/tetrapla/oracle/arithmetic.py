@@ -10,10 +10,16 @@ and `product_accuracy` are the arithmetic's own: what one operation may be
 off by, relative to its result, and a matrix product relative to |x| |y|.
 The oracle charges them to every bound, so that its own rounding is never
 laid at a backend's door.
+
+`habits` are the forms of the libraries that the specification does not
+accept, by name (habits.py): none, unless `admitting` says so.
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +40,7 @@ class Arithmetic(Hashable, Protocol):
     coarse: float
     lost: float  # of a matrix product, beside the largest elements of row and column
     bounds: bool  # without them, all errors are 0: for values alone
+    habits: frozenset[str]
 
     def product_accuracy(self, n: int) -> float:
         """Return the error of a product of inner length n over |x| |y|."""
@@ -80,9 +87,12 @@ _NUMPY: dict[str, Callable[[Array], Array]] = {
 class _Judged:
     """The numbers of the dtype that is judged."""
 
-    def __init__(self, dtype: str, bounds: bool = True) -> None:
+    def __init__(
+        self, dtype: str, bounds: bool = True, habits: frozenset[str] = frozenset()
+    ) -> None:
         info = np.finfo(dtype)
         self.bounds = bounds
+        self.habits = habits
         self.dtype = dtype
         self.unit = float(info.epsneg)
         self.tiny = float(info.smallest_normal)
@@ -158,9 +168,26 @@ class Pairs(_Judged):
         return dd.pi()
 
 
-JUDGES: dict[str, Arithmetic] = {"float32": Float64("float32"), "float64": Pairs("float64")}
+_admitted: ContextVar[frozenset[str]] = ContextVar("habits", default=frozenset())
+
+
+@contextmanager
+def admitting(habits: Iterable[str]) -> Iterator[None]:
+    """Let what is judged here have these habits of the libraries."""
+    before = _admitted.set(frozenset(habits))
+    try:
+        yield
+    finally:
+        _admitted.reset(before)
 
 
 def judge(dtype: str) -> Arithmetic:
     """Return the arithmetic that judges backends of the dtype."""
-    return JUDGES[dtype]
+    return _judge(dtype, _admitted.get())
+
+
+@cache  # the same object each time: what is computed with it is kept
+def _judge(dtype: str, habits: frozenset[str]) -> Arithmetic:
+    if dtype == "float32":
+        return Float64(dtype, habits=habits)
+    return Pairs(dtype, habits=habits)

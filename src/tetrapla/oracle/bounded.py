@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tetrapla.oracle import overflow
+from tetrapla.oracle import habits, overflow
 from tetrapla.oracle.arithmetic import Arithmetic, Float64
 from tetrapla.oracle.budgets import SATURATED, roundings
 from tetrapla.spec.contract import Array
@@ -471,6 +471,8 @@ def lift(ar: Arithmetic, x: Number) -> Bounded:
     with np.errstate(over="ignore"):
         rounded = value.astype(ar.dtype).astype(float) != value
     error = ar.unit * magnitude * rounded
+    if habits.FLOAT32_NUMBERS in ar.habits:
+        error = np.abs(value.astype(np.float32).astype(float) - value)
     small = magnitude < ar.tiny  # and flushed, if it is subnormal
     return Bounded(ar, value, np.where(small, magnitude, error) if small.any() else error)
 

@@ -2,8 +2,23 @@
 
 import numpy as np
 
-from tetrapla.oracle.activations import nothing, shifted, sigmoid, softmax
-from tetrapla.oracle.bounded import Bounded, given, if_positive, select
+from tetrapla.oracle import habits
+from tetrapla.oracle.activations import (
+    logaddexp_slope,
+    nothing,
+    shifted,
+    sigmoid,
+    softmax,
+)
+from tetrapla.oracle.bounded import (
+    Bounded,
+    exact,
+    given,
+    if_positive,
+    maximum,
+    select,
+    widest,
+)
 from tetrapla.spec.contract import Array
 from tetrapla.spec.losses import (
     BinaryCrossEntropy,
@@ -55,7 +70,13 @@ def _examples(spec: Loss, p: Bounded, y: Array) -> Bounded:
             rows = _rows(p, y)
             z = shifted(p)  # unshifted, large logits would cancel
             log_sum = z.apply("exp").sum(-1, keepdims=True).apply("log")
-            return select(rows.floats > 0, rows * (log_sum - z), nothing(p)).sum(1)
+            terms = rows * (log_sum - z)
+            if habits.LOG_SUM_CANCELS in p.ar.habits:
+                top = exact(p.ar, p.value.max(axis=-1, keepdims=True))
+                terms = widest(terms, rows * ((log_sum + top) - p))
+            if habits.ALL_CLASSES not in p.ar.habits:
+                terms = select(rows.floats > 0, terms, nothing(p))
+            return terms.sum(1)
         case _:
             raise TypeError(f"the oracle has no {spec!r}")
     return elements.mean(1) if spec.outputs == "mean" else elements.sum(1)
@@ -68,14 +89,29 @@ def _slopes(spec: Loss, p: Bounded, y: Array) -> Bounded:
             return 2 * (p - given(p.ar, y))
         case BinaryCrossEntropy(from_logits=True):
             labels = given(p.ar, y)  # 1 - sigmoid(z) = sigmoid(-z) does not cancel
-            return if_positive(p, (1 - labels) - sigmoid(-p), sigmoid(p) - labels)
+            plain = sigmoid(p) - labels
+            slopes = if_positive(p, (1 - labels) - sigmoid(-p), plain)
+            if habits.LOGITS_CANCEL in p.ar.habits:
+                return widest(slopes, plain)
+            for one, zero in zip(logaddexp_slope(-p), logaddexp_slope(p), strict=True):
+                slopes = widest(slopes, (1 - labels) * zero - labels * one)
+            return slopes
         case BinaryCrossEntropy():
             labels = given(p.ar, y)
+            if habits.CLAMPED_LOGARITHM in p.ar.habits:
+                least = float(np.float32(1e-12))  # in float64 too
+                return (p - labels) / maximum((1 - p) * p, least)
+            if habits.CLIPPED_PROBABILITY in p.ar.habits:
+                q = _clipped(p)
+                slopes = (1 - labels) / (1 - q) - labels / q
+                return select(q.floats == p.floats, slopes, nothing(p))
             one = select(y > 0, labels / p, nothing(p))
             zero = select(y < 1, (1 - labels) / (1 - p), nothing(p))
             return zero - one
         case SoftmaxCrossEntropy():
             rows = _rows(p, y)  # that add up to 1 within their own rounding
+            if habits.ROWS_OF_ONE in p.ar.habits:
+                return softmax(p) - rows
             return rows.sum(1, keepdims=True) * softmax(p) - rows
     raise TypeError(f"the oracle has no {spec!r}")
 
@@ -83,14 +119,36 @@ def _slopes(spec: Loss, p: Bounded, y: Array) -> Bounded:
 def _from_logits(z: Bounded, y: Bounded) -> Bounded:
     """Return z (1 - y) for z > 0 and -z y else, plus log(1 + exp(-|z|))."""
     linear = if_positive(z, z * (1 - y), -z * y)
-    return linear + (-abs(z)).apply("exp").apply("log1p")
+    curved = (-abs(z)).apply("exp").apply("log1p")
+    if habits.LOGITS_CANCEL not in z.ar.habits:
+        return linear + curved
+    negative, positive = (if_positive(x, nothing(z), z) for x in (z, -z))
+    return widest(
+        linear + curved,
+        (1 - y) * z - (negative - curved),
+        positive - z * y + curved,
+    )
 
 
 def _from_probabilities(p: Bounded, y: Bounded) -> Bounded:
     """Return -(y log p + (1 - y) log(1 - p)); a factor of 0 makes 0."""
-    one = select(y.floats > 0, y * p.apply("log"), nothing(p))
-    zero = select(y.floats < 1, (1 - y) * (-p).apply("log1p"), nothing(p))
+    if habits.CLIPPED_PROBABILITY in p.ar.habits:
+        q = _clipped(p)
+        return -(y * q.apply("log") + (1 - y) * (1 - q).apply("log"))
+    log_p, log_q = p.apply("log"), (-p).apply("log1p")
+    if habits.CLAMPED_LOGARITHM in p.ar.habits:
+        log_p, log_q = maximum(log_p, -100.0), maximum(log_q, -100.0)
+    one = select(y.floats > 0, y * log_p, nothing(p))
+    zero = select(y.floats < 1, (1 - y) * log_q, nothing(p))
     return -(one + zero)
+
+
+def _clipped(p: Bounded) -> Bounded:
+    """Return p within [1e-7, 1 - 1e-7], as the dtype has these: Keras's habit."""
+    low, high = (
+        exact(p.ar, float(np.array(x).astype(p.ar.dtype))) for x in (1e-7, 1 - 1e-7)
+    )
+    return -maximum(-maximum(p, low), -high)
 
 
 def _rows(p: Bounded, y: Array) -> Bounded:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tetrapla.oracle import habits
 from tetrapla.oracle.arithmetic import Arithmetic
 from tetrapla.oracle.bounded import (
     Bounded,
@@ -29,7 +30,7 @@ from tetrapla.spec.optimizers import (
 )
 
 Slots = dict[str, Bounded]
-UNIT64 = float(np.finfo(np.float64).epsneg)
+UNIT32, UNIT64 = (float(np.finfo(dtype).epsneg) for dtype in ("float32", "float64"))
 
 
 def update(
@@ -53,7 +54,8 @@ def update(
             step, slots = _momentum(spec, g, slots, rate)
         case Adagrad():
             a = slots["a"] + g.square()
-            step, slots = rate * g / _root(a, spec.eps, spec.eps_place), {"a": a}
+            step = _unless_zero(a, rate * g / _root(a, spec.eps, spec.eps_place))
+            slots = {"a": a}
         case Adadelta():
             step, slots = _adadelta(spec, g, slots, rate)
         case RMSProp():
@@ -63,6 +65,14 @@ def update(
         case _:
             raise TypeError(f"the oracle has no {spec!r}")
     return theta - step, slots
+
+
+def _unless_zero(a: Bounded, step: Bounded) -> Bounded:
+    """Return the step; a habit of Optax's is to take none where a is 0."""
+    if habits.NO_STEP_AT_ZERO in a.ar.habits:
+        gone = np.where(a.doubtful, step.magnitude, 0.0)
+        return step + Bounded(a.ar, np.zeros(step.shape), gone)
+    return step
 
 
 def _plain_decay(spec: SGD, theta: Bounded, g: Bounded, eta: Bounded) -> Bounded:
@@ -104,9 +114,18 @@ def _rmsprop(
     new, variance = slots | {"v": v}, v
     if spec.centered:
         m = _average(spec.rho, slots["m"], g)
-        new, variance = new | {"m": m}, maximum(v - m.square(), 0.0)
+        new, variance = new | {"m": m}, _variance(v - m.square())
     d = g / _root(variance, spec.eps, spec.eps_place)
     return _momentum(spec, d, new, eta)
+
+
+def _variance(v: Bounded) -> Bounded:
+    """Return max(v, 0); a habit of the libraries is to leave it to luck."""
+    result = maximum(v, 0.0)
+    if habits.UNCLAMPED_VARIANCE in v.ar.habits:
+        doubtful = (v.magnitude <= v.error) | (v.floats < 0)
+        result.error = result.likely = np.where(doubtful, np.inf, result.error)
+    return result
 
 
 def _adam(
@@ -158,7 +177,10 @@ def root(v: Bounded) -> Bounded:
 def one_minus(ar: Arithmetic, rho: float) -> Bounded:
     """Return 1 - rho, formed in float64 and rounded once."""
     value = exact(ar, ar.array(1.0) - ar.array(rho))
-    return coefficient(Bounded(ar, value.value, (UNIT64 + ar.accuracy) * value.magnitude))
+    error = (UNIT64 + ar.accuracy) * value.magnitude
+    if habits.FLOAT32_NUMBERS in ar.habits:
+        error = error + UNIT32 * (rho + value.magnitude)
+    return coefficient(Bounded(ar, value.value, error))
 
 
 def correction(ar: Arithmetic, beta: float, t: Array) -> Bounded:
@@ -174,6 +196,10 @@ def correction(ar: Arithmetic, beta: float, t: Array) -> Bounded:
     value = -exact(ar, ar.apply("expm1", exponent.value))
     power = np.exp(exponent.floats)
     host = Bounded(ar, value.value, UNIT64 * (2 * power + 4 * value.magnitude))
+    if habits.FLOAT32_CORRECTION in ar.habits:
+        # beta is rounded, its power takes up to t products, and 1 - beta^t one more
+        single = UNIT32 * (2 * t * power + value.magnitude)
+        return Bounded(ar, value.value, host.error + 2 * single)
     # log(beta) is rounded, then its product with t
     moved = Bounded(ar, exponent.value, 2 * ar.unit * exponent.magnitude)
     return widest(coefficient(host), -moved.apply("expm1"))

@@ -48,6 +48,9 @@ class Comparison:
     `unclaimed` counts the elements of which the oracle claims nothing: an
     intermediate result of theirs may overflow the dtype, or a divisor be 0.
 
+    `known` is the habit with which the tensor agrees, if only with it: a known
+    deviation (deviations.py), measured by the bound of the library's own form.
+
     `step` is the step of a run, from 1, or None; `around` are the values next
     to the worst element, `inputs` the tensors that the stage was given.
     """
@@ -66,6 +69,7 @@ class Comparison:
     octaves: tuple[int, ...] = ()
     unclaimed: int = 0
     outside: tuple[Element, ...] = ()
+    known: str = ""
     around: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from tetrapla.files import write_atomically
 from tetrapla.parity.comparison import Comparison, median
-from tetrapla.parity.engine import AGREES, DIFFERS, ERROR, NOT_RUN, Verdict
+from tetrapla.parity.engine import STATUSES, Verdict
 from tetrapla.parity.report import Report, octaves
 
 
@@ -19,8 +19,7 @@ def document(report: Report) -> dict[str, Any]:
     from tetrapla import __version__
 
     count = {
-        status: sum(v.status == status for v in report.verdicts)
-        for status in (AGREES, DIFFERS, ERROR, NOT_RUN)
+        status: sum(v.status == status for v in report.verdicts) for status in STATUSES
     }
     return {
         "tetrapla": __version__,

@@ -4,6 +4,9 @@ The float64 backend runs beside the float32 one, from the same
 float32-valued inputs. It judges what is computed, float32 judges how
 stably: see `cause`. An exception in one case is that case's failure and
 hides no other.
+
+What a library has not is no failure of its backend, and neither is what the
+known-deviations table foresees: both have a status of their own.
 """
 
 import math
@@ -14,15 +17,29 @@ import numpy as np
 
 from tetrapla.backends import Backend
 from tetrapla.data import MissingExtraError
-from tetrapla.parity import differences  # noqa: F401 - registers its checks
+from tetrapla.oracle.arithmetic import admitting
+from tetrapla.parity import deviations, differences  # noqa: F401 - registers its checks
 from tetrapla.parity.cases import Case
 from tetrapla.parity.comparison import Comparison, compare
 from tetrapla.parity.verification import Check, checks, forget
+from tetrapla.spec.errors import UnsupportedError
 
 AGREES = "agrees"
+KNOWN = "known deviation"
 DIFFERS = "differs"
 ERROR = "error"
+NO = "no"  # the library has no such thing
 NOT_RUN = "not run"
+
+# Each status, and the word for how many there are.
+STATUSES = {
+    AGREES: "agree",
+    KNOWN: "known deviations",
+    DIFFERS: "differ",
+    ERROR: "raised",
+    NO: "not in the library",
+    NOT_RUN: "not run",
+}
 
 FORMULA = "another formula"
 UNSTABLE = "an unstable form"
@@ -42,15 +59,26 @@ class Verdict:
     component: str
     backend: str
     dtype: str
-    status: str  # AGREES, DIFFERS, ERROR or NOT_RUN
+    status: str  # one of STATUSES
     comparisons: tuple[Comparison, ...] = ()
-    message: str = ""  # of an error, or why the case was not run
+    message: str = ""  # of an error, or why the case was not run, or is not there
     cause: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether the backend is wrong, as far as this case can tell."""
         return self.status in (DIFFERS, ERROR)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the backend was asked at all."""
+        return self.status not in (NO, NOT_RUN)
+
+    @property
+    def known(self) -> list[str]:
+        """The habits of the library without which the case would differ."""
+        names = (name for c in self.comparisons for name in c.known.split("; ") if name)
+        return list(dict.fromkeys(names))
 
     @property
     def first(self) -> Comparison | None:
@@ -78,19 +106,47 @@ def examine(
 
     Whatever the backend raises is passed on.
     """
-    found: list[tuple[tuple[int, int, int], Comparison]] = []
+    return in_order(examined(case, backend, on_check))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A comparison, its place among the checks, and whether it holds many steps."""
+
+    comparison: Comparison
+    part: int
+    position: int
+    many: bool
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where the comparison belongs in the order of computation."""
+        # A tensor that holds all the steps of a run comes before the next
+        # tensor only up to the step where it is wrong.
+        c = self.comparison
+        step = c.step if self.many and c.step and not c.agrees else 0
+        return self.part, step, self.position
+
+
+def examined(
+    case: Case, backend: Backend, on_check: OnCheck | None = None
+) -> list[Examined]:
+    """Return the comparisons in the order of the checks."""
+    found = []
     with np.errstate(all="ignore"):  # infinities are answers here
         for position, check in enumerate(checks(case, backend)):
             c = compare(check.stage, check.got, backend.dtype, steps=check.steps)
             if check.step is not None:
                 c = replace(c, step=check.step)
-            # A tensor that holds all the steps of a run comes before the next
-            # tensor only up to the step where it is wrong.
-            step = c.step if check.steps and c.step and not c.agrees else 0
-            found.append(((check.part, step, position), c))
+            found.append(Examined(c, check.part, position, bool(check.steps)))
             if on_check is not None:
                 on_check(case, backend, check)
-    return tuple(c for _, c in sorted(found, key=lambda pair: pair[0]))
+    return found
+
+
+def in_order(found: Iterable[Examined]) -> tuple[Comparison, ...]:
+    """Return the comparisons in the order of computation."""
+    return tuple(e.comparison for e in sorted(found, key=lambda e: e.place))
 
 
 def verdict(case: Case, backend: Backend, on_check: OnCheck | None = None) -> Verdict:
@@ -101,12 +157,37 @@ def verdict(case: Case, backend: Backend, on_check: OnCheck | None = None) -> Ve
         return Verdict(case.id, case.component, name, dtype, status, found, message)
 
     try:
-        found = examine(case, backend, on_check)
+        found = in_order(with_known(case, backend, examined(case, backend, on_check)))
+    except UnsupportedError as error:
+        return give(NO, message=str(error))
     except MissingExtraError as error:
         return give(NOT_RUN, message=str(error))
     except Exception as error:  # a backend may raise anything
         return give(ERROR, message=f"{type(error).__name__}: {error}")
-    return give(AGREES if all(c.agrees for c in found) else DIFFERS, found)
+    if not all(c.agrees for c in found):
+        return give(DIFFERS, found)
+    return give(KNOWN if any(c.known for c in found) else AGREES, found)
+
+
+def with_known(case: Case, backend: Backend, found: list[Examined]) -> list[Examined]:
+    """Return the comparisons, those that a known deviation explains as such.
+
+    Each row of the table is tried by itself, then all of them together.
+    """
+    rows = [row.habit for row in deviations.of(backend.name, backend.dtype)]
+    attempts = [[habit] for habit in rows] + ([rows] if len(rows) > 1 else [])
+    for habits in attempts:
+        if all(e.comparison.agrees for e in found):
+            break
+        with admitting(habits):
+            again = examined(case, backend)
+        found = [
+            replace(there, comparison=replace(there.comparison, known="; ".join(habits)))
+            if there.comparison.agrees and not e.comparison.agrees
+            else e
+            for e, there in zip(found, again, strict=True)
+        ]
+    return found
 
 
 def judged(wide: Verdict | None, narrow: Verdict | None) -> list[Verdict]:

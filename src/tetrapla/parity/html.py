@@ -16,7 +16,7 @@ from pathlib import Path
 from tetrapla.files import write_atomically
 from tetrapla.parity import html_cases, html_failures, html_maps
 from tetrapla.parity.drift import Drift, svg
-from tetrapla.parity.engine import AGREES, DIFFERS, ERROR, NOT_RUN
+from tetrapla.parity.engine import STATUSES
 from tetrapla.parity.markup import (
     Markup,
     element,
@@ -115,8 +115,9 @@ def _facts(report: Report, date: datetime | None) -> Iterator[Markup]:
     from tetrapla import __version__
 
     statuses = [v.status for v in report.verdicts]
-    words = {AGREES: "agree", DIFFERS: "differ", ERROR: "raised", NOT_RUN: "not run"}
-    counts = [f"{statuses.count(s)} {word}" for s, word in words.items() if s in statuses]
+    counts = [
+        f"{statuses.count(s)} {word}" for s, word in STATUSES.items() if s in statuses
+    ]
     tensors = [c for v in report.verdicts for c in v.comparisons]
     unclaimed = sum(c.unclaimed for c in tensors)
     facts = {

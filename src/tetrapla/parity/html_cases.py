@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tetrapla.parity.comparison import Comparison, median
-from tetrapla.parity.engine import DIFFERS, NOT_RUN, Verdict
+from tetrapla.parity.engine import DIFFERS, Verdict
 from tetrapla.parity.html_failures import at, digits, of_case, why
 from tetrapla.parity.markup import (
     Markup,
@@ -107,12 +107,12 @@ def _middle(counted: Sequence[int]) -> str:
 
 
 def _case(v: Verdict, most: int, opened: bool) -> Markup:
-    ran = v.status != NOT_RUN
     summary = element(
         "summary",
         element("span", v.case, class_="name"),
-        mark(not v.failed) if ran else element("span", v.status, class_="soft"),
+        mark(not v.failed) if v.ran else element("span", v.status, class_="soft"),
         _summed(v.worst, [v]),
+        element("span", f" with {'; '.join(v.known)}", class_="soft") if v.known else None,
     )
     tensors = _tensors(v, most) if v.comparisons else None
     inside = element("div", *why(v), tensors, class_="inside", id=of_case(v))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from tetrapla.parity.engine import ERROR, NOT_RUN, Verdict
+from tetrapla.parity.engine import ERROR, Verdict
 from tetrapla.parity.html_failures import digits
 from tetrapla.parity.markup import (
     Markup,
@@ -83,18 +83,20 @@ def _cell(verdicts: Sequence[Verdict]) -> Markup:
         return element("td", "no case", class_="none")
     v = verdicts[0]
     where = place("cell", v.component, v.backend, v.dtype)
-    run = [v for v in verdicts if v.status != NOT_RUN]
+    run = [v for v in verdicts if v.ran]
     if not run:
-        return element("td", link(where, "not run"), class_="none")
+        return element("td", link(where, v.status), class_="none")
     if any(v.status == ERROR for v in run):
         return element("td", link(where, "✗ raised"), class_="over")
     worst = max(run, key=lambda v: v.fraction).worst
     share, ulps = (worst.fraction, worst.ulps) if worst else (0.0, 0.0)
-    return element("td", link(where, *_shares(share, ulps)), class_=level(share))
+    known = any(v.known for v in run)
+    return element("td", link(where, *_shares(share, ulps, known)), class_=level(share))
 
 
-def _shares(share: float, ulps: float) -> Iterator[Markup]:
-    yield element("b", f"{'' if share <= 1 else '✗ '}{short(share)}")
+def _shares(share: float, ulps: float, known: bool = False) -> Iterator[Markup]:
+    sign = "✗ " if share > 1 else "≈ " if known else ""
+    yield element("b", f"{sign}{short(share)}")
     yield element("small", short(ulps))
 
 

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tetrapla.parity import deviations
 from tetrapla.parity.comparison import Comparison, median, str_of
-from tetrapla.parity.engine import ERROR, NOT_RUN, Verdict
+from tetrapla.parity.engine import ERROR, KNOWN, NO, NOT_RUN, Verdict
 from tetrapla.parity.pairwise import Pair
 
 SHOWN = 4  # tensors of one failed case; a wrong one makes others wrong
+FIRST_COLUMN, COLUMN = 31, 26  # characters of a table
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def show(report: Report, console: Console) -> None:
     for dtype in report.dtypes:
         title = f"{dtype}: worst and median share of the bound, and the worst's ULPs"
         console.print(Text(title, "bold"), soft_wrap=True)
-        console.print(_table(report, dtype))
+        for names in _that_fit(report.backends, console.width):
+            console.print(_table(report, dtype, names))
     for failure in report.failures:
         for line in _lines(failure):
             console.print(line, soft_wrap=True)
@@ -87,30 +90,40 @@ def show(report: Report, console: Console) -> None:
         console.print(last, soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(report: Report, dtype: str) -> Table:
+def _that_fit(names: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """Yield the names in groups whose columns fit side by side."""
+    most = max(1, (width - FIRST_COLUMN) // COLUMN)
+    for i in range(0, len(names), most):
+        yield names[i : i + most]
+
+
+def _table(report: Report, dtype: str, names: Sequence[str]) -> Table:
     table = Table()
     table.add_column("component")
-    for name in report.backends:
+    for name in names:
         table.add_column(name)
     for component in report.components:
-        row = [report.of(component, name, dtype) for name in report.backends]
+        row = [report.of(component, name, dtype) for name in names]
         if any(row):
             table.add_row(Text(component), *(_cell(verdicts) for verdicts in row))
     return table
 
 
 def _cell(verdicts: Sequence[Verdict]) -> Text:
-    run = [v for v in verdicts if v.status != NOT_RUN]
+    run = [v for v in verdicts if v.ran]
     if not run:
-        return Text("not run", "dim")
+        return Text(verdicts[0].status if verdicts else "", "dim")
     if any(v.status == ERROR for v in run):
         return Text("✗ error", "bold red")
     worst = max(run, key=lambda v: v.fraction).worst
     fraction, ulps = (worst.fraction, worst.ulps) if worst else (0.0, 0.0)
     failed = any(v.failed for v in run)
     middle = short(median(octaves(run)))
-    text = f"{'✗' if failed else '✓'} {short(fraction)} {middle} {short(ulps):>5}"
-    return Text(text, "bold red" if failed else "green")
+    known = any(v.status == KNOWN for v in run)
+    sign, style = (
+        ("✗", "bold red") if failed else ("≈", "yellow") if known else ("✓", "green")
+    )
+    return Text(f"{sign} {short(fraction)} {middle} {short(ulps):>5}", style)
 
 
 def show_pairs(report: Report, console: Console) -> None:
@@ -233,8 +246,8 @@ def _first(verdict: Verdict, c: Comparison | None) -> Iterator[Text]:
 
 
 def closing(report: Report) -> Iterator[str]:
-    """Yield the last lines: the count, what was not run, what is missing."""
-    ran = [v for v in report.verdicts if v.status != NOT_RUN]
+    """Yield the last lines: the count, what is known, not there, or not run."""
+    ran = [v for v in report.verdicts if v.ran]
     ran = [v for v in ran if v.dtype in report.shown or v.failed]
     cases = len({v.case for v in ran})
     what = _count(cases, "case") + f" x {_count(len(report.versions), 'backend')}"
@@ -243,13 +256,31 @@ def closing(report: Report) -> Iterator[str]:
         names = ", ".join(dict.fromkeys(f"{v.backend} ({v.component})" for v in wrong))
         yield f"{what}: {len(wrong)} of {len(ran)} runs disagree: {names}"
     elif ran:
-        yield f"{what}, {' and '.join(report.dtypes)}: all agree"
-    skipped = [v for v in report.verdicts if v.status == NOT_RUN]
-    for reason in dict.fromkeys(v.message for v in skipped):
-        count = len({v.case for v in skipped if v.message == reason})
-        yield f"{_count(count, 'case')} not run: {reason}"
+        known = any(v.status == KNOWN for v in ran)
+        yield f"{what}, {' and '.join(report.dtypes)}: all agree" + (
+            ", but for what is known:" if known else ""
+        )
+    yield from _known(report)
+    for status, words in ((NO, ""), (NOT_RUN, " not run")):
+        skipped = [v for v in report.verdicts if v.status == status]
+        for reason in dict.fromkeys(v.message for v in skipped):
+            count = len({v.case for v in skipped if v.message == reason})
+            yield f"{_count(count, 'case')}{words}: {reason}"
     for name, reason in report.missing.items():
         yield f"{name} not run: {reason}"
+
+
+def _known(report: Report) -> Iterator[str]:
+    """Yield the known deviations that were met, each with its cause."""
+    for name in report.backends:
+        mine = [v for v in report.verdicts if v.backend == name and v.status == KNOWN]
+        rows = (row for v in mine for row in deviations.of(name, v.dtype))
+        for row in dict.fromkeys(rows):
+            met = [v for v in mine if row.habit in v.known]
+            dtypes = " and ".join(sorted({v.dtype for v in met}))
+            count = _count(len({v.case for v in met}), "case")
+            if met:
+                yield f"≈ {name} {row.cause} ({count}, {dtypes})"
 
 
 def _count(n: int, noun: str) -> str:

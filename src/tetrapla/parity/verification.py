@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tetrapla.backends import Backend
-from tetrapla.oracle import activations, losses, network, optimizers
+from tetrapla.oracle import activations, habits, losses, network, optimizers
 from tetrapla.oracle.arithmetic import Arithmetic, Float64, judge
 from tetrapla.oracle.bounded import Bounded, exact, given
 from tetrapla.oracle.stages import Stage, of_pass, products
@@ -238,7 +238,9 @@ def first_state(
     for slot, first in slots.items():
         for name, w in weights.items():
             rounded = np.full(w.shape, first).astype(ar.dtype)  # given, rounded once
-            wanted[f"{slot}/{name}"] = exact(ar, rounded)
+            if habits.FLOAT32_NUMBERS in ar.habits:
+                rounded = rounded.astype(np.float32)
+            wanted[f"{slot}/{name}"] = exact(ar, rounded.astype(float))
     for name, value in wanted.items():
         yield Check(expected(name, "first state", value), got.get(name), step=0)
     yield from nothing_but(wanted, got)

@@ -18,7 +18,11 @@ from tetrapla.spec.activations import (
     activation,
 )
 from tetrapla.spec.contract import Backend, LossAndGradients, Support
-from tetrapla.spec.errors import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.errors import (
+    BackendUnavailableError,
+    InvalidInputError,
+    UnsupportedError,
+)
 from tetrapla.spec.initializers import (
     INITIALIZERS,
     Constant,
@@ -32,7 +36,7 @@ from tetrapla.spec.initializers import (
     Zeros,
     initializer,
 )
-from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential
+from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential, activated
 from tetrapla.spec.losses import (
     LOSSES,
     BinaryCrossEntropy,
@@ -114,7 +118,9 @@ __all__ = [
     "Training",
     "TrainingRun",
     "TrainingState",
+    "UnsupportedError",
     "Zeros",
+    "activated",
     "activation",
     "initializer",
     "loss",

@@ -35,10 +35,10 @@ class LossAndGradients:
 
 @dataclass(frozen=True)
 class Support:
-    """Whether a backend has an optimizer: "native", "composed" or "no".
+    """Whether a backend has an optimizer or a loss: "native", "composed" or "no".
 
-    "composed" is a documented combination of the library's pieces; with
-    "no" comes the reason.
+    "composed" is a combination of the library's pieces, which the reason
+    documents; with "no" comes why, and at the public edge who has it.
     """
 
     status: str
@@ -114,8 +114,11 @@ class Backend(Protocol):
     ) -> tuple[Arrays, Arrays]:
         """Return new weights and new state; nothing given is changed."""
 
-    def supports(self, optimizer: Optimizer) -> Support:
-        """Return whether and how the backend has this optimizer."""
+    def supports(self, what: Optimizer | Loss) -> Support:
+        """Return whether and how the backend has this optimizer or loss.
+
+        It is asked for nothing that it answers "no" to.
+        """
 
     def fit(self, net: Sequential, data: Data, loop: Loop) -> TrainingRun:
         """Train on from `loop.state`, which at the start of a run is its start."""

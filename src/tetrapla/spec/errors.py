@@ -1,4 +1,4 @@
-"""The two errors that tetrapla raises of its own accord."""
+"""The errors that tetrapla raises of its own accord."""
 
 
 class InvalidInputError(ValueError):
@@ -15,4 +15,11 @@ class BackendUnavailableError(ImportError):
 
     The message names the extra to install, or the devices that are
     there.
+    """
+
+
+class UnsupportedError(InvalidInputError):
+    """A library has no such optimizer or loss, and its backend says so.
+
+    The message gives the reason, and the backends that have it.
     """

@@ -68,6 +68,27 @@ class Dense(Layer):
         settle(self, "bias_init", initializer(bias_init))
 
 
+def activated(layer: Layer, g: Activation) -> Dense:
+    """Return a dense layer with the activation that follows it.
+
+    >>> activated(Dense(2, 3), activations.ReLU()).activation
+    ReLU()
+    """
+    if isinstance(g, activations.Identity) and isinstance(layer, Dense):
+        return layer
+    if not isinstance(layer, Dense) or layer.activation != activations.Identity():
+        raise InvalidInputError(
+            f"an activation follows a Dense without one; got {g!r} after {layer!r}"
+        )
+    return Dense(
+        layer.inputs,
+        layer.outputs,
+        g,
+        weight_init=layer.weight_init,
+        bias_init=layer.bias_init,
+    )
+
+
 @dataclass(frozen=True)
 class Dropout(Layer):
     """In training a = x / (1 - rate) where kept and 0 where dropped.

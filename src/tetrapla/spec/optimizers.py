@@ -21,6 +21,10 @@ They are the same until eta changes.
 Scalar coefficients such as 1 - beta^t are formed in float64 (or as
 -expm1(t log beta) where t is traced) and rounded once to the dtype.
 
+Each optimizer has a preset per library, the library's defaults and formula:
+`Adam.torch()`, `Adam.keras()`, `Adam.optax()`; every field may be given,
+as `Adam.keras(0.01, amsgrad=True)`. See dialects.py.
+
 State is the step "t", int64, and one array per slot and weight, keyed
 "slot/weight", of the shape of the weight: `slots` gives their names and
 first values.
@@ -28,9 +32,10 @@ first values.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from tetrapla.spec import checks
+from tetrapla.spec.dialects import PRESETS
 from tetrapla.spec.errors import InvalidInputError
 
 DECAYS = ("coupled", "decoupled")
@@ -62,6 +67,40 @@ class Optimizer:
         0.05
         """
         return replace(self, lr=lr)  # type: ignore[type-var]
+
+    @classmethod
+    def torch(cls, lr: float | None = None, **changes: Any) -> Self:
+        """Return PyTorch's optimizer of this name: its defaults and formula.
+
+        >>> RMSProp.torch().rho
+        0.99
+        """
+        return cls._preset("torch", lr, changes)
+
+    @classmethod
+    def keras(cls, lr: float | None = None, **changes: Any) -> Self:
+        """Return Keras's optimizer of this name: its defaults and formula.
+
+        >>> Adam.keras().eps_place
+        'uncorrected'
+        """
+        return cls._preset("keras", lr, changes)
+
+    @classmethod
+    def optax(cls, lr: float | None = None, **changes: Any) -> Self:
+        """Return Optax's optimizer of this name: its defaults and formula.
+
+        Optax has no default learning rate: without one it is ours.
+
+        >>> Adagrad.optax(0.5).initial_accumulator
+        0.1
+        """
+        return cls._preset("optax", lr, changes)
+
+    @classmethod
+    def _preset(cls, library: str, lr: float | None, changes: dict[str, Any]) -> Self:
+        given = changes if lr is None else changes | {"lr": lr}
+        return cls(**PRESETS[library][cls.name] | given)
 
     def _check(self, check: Callable[[str, object], Any], *names: str) -> None:
         for name in names:

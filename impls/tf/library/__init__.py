@@ -1,0 +1,1 @@
+"""The specification by calling Keras, on TensorFlow."""

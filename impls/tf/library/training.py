@@ -1,0 +1,106 @@
+"""All together: shuffle, batches, forward, loss, gradient, update.
+
+Quirk: keras's sigmoid and softmax remember their logits on what they
+return, and a loss given that computes from the logits alone, even with
+from_logits=True, where it warns. Training does as Keras does; a trace,
+whose loss must depend on a, hides the logits from it.
+"""
+
+from functools import partial
+
+import keras
+import tensorflow as tf
+
+from tetrapla.spec import Loop, Loss
+
+from . import losses
+from .layers import Dropout, parameters, places
+
+
+def set_key(model: keras.Sequential, key: tf.Tensor | None) -> None:
+    """Turn dropout on, with the masks of the key, or off."""
+    for layer in model.layers:
+        if isinstance(layer, Dropout):
+            layer.key = key
+
+
+def loss_and_gradients(
+    model: keras.Sequential,
+    loss: Loss,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+    set_key(model, key)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = losses.loss(loss, model(x), y)
+    dw, dx = tape.gradient(value, (parameters(model), x))
+    return value, dw, dx
+
+
+def train_step(
+    model: keras.Sequential,
+    loss: Loss,
+    optimizer: keras.Optimizer,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> tf.Tensor:
+    set_key(model, key)
+    with tf.GradientTape() as tape:  # outside the tape: no gradients
+        outputs = model(x)  # forward
+        value = losses.loss(loss, outputs, y)  # loss
+    theta = model.trainable_variables
+    gradients = tape.gradient(value, theta)  # gradient
+    optimizer.apply(gradients, theta)  # update
+    return value
+
+
+def fit(
+    model: keras.Sequential,
+    loss: Loss,
+    optimizer: keras.Optimizer,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    loop: Loop,
+) -> None:
+    step = partial(train_step, model, loss, optimizer)
+    step = tf.function(step, autograph=False)  # per batch size
+    for epoch in loop.epochs():  # until converged
+        order = loop.order(epoch, len(x))  # shuffle
+        for rows, key in loop.batches(order):
+            with tf.device(x.device):  # where the data are
+                batch = tf.gather(x, rows), tf.gather(y, rows)
+                value = step(*batch, key)
+            loop.end_step(value, len(rows))
+
+
+def trace(
+    model: keras.Sequential,
+    loss: Loss,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    key: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
+    """Return all stages: forward, loss, then the chain rule."""
+    set_key(model, key)
+    stages, back = {}, {}
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        a = back["input.grad"] = x
+        for i, layer in places(model):
+            if isinstance(layer, keras.layers.Dense):
+                back[f"{i}.bias.grad"] = layer.bias
+                back[f"{i}.weight.grad"] = layer.kernel
+                stages[f"{i}.z"] = back[f"{i}.dz"] = a = layer(a)
+            else:
+                if isinstance(layer, Dropout) and key is not None:
+                    mask = layer.mask(key, tf.shape(a))
+                    stages[f"{i}.mask"] = mask
+                a = layer(a)
+            stages[f"{i}.a"] = back[f"{i}.da"] = a
+        stages["loss"] = value = losses.loss(loss, a, y)
+    gradients = tape.gradient(value, list(back.values()))
+    named = zip(reversed(back), reversed(gradients), strict=True)
+    return stages | dict(named)

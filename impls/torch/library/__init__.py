@@ -1,0 +1,1 @@
+"""The specification by calling torch.nn and torch.optim."""

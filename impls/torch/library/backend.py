@@ -1,0 +1,101 @@
+"""The contract for torch.nn and torch.optim: the adapter of `torch`."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetrapla import spec
+from tetrapla.spec import InvalidInputError
+from tetrapla.spec.contract import Array, Arrays
+
+from .. import backend
+from . import activations, layers, losses, optimizers, training
+
+
+class Backend(backend.Backend):
+    """PyTorch by calling its library, on one device."""
+
+    name = "torch.nn"
+    activations = activations
+    losses = losses
+    training = training
+
+    @backend.scoped
+    def build(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> nn.Sequential:
+        return layers.sequential(net, self.tensors(weights))
+
+    def model(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> nn.Sequential:
+        tensors = self.tensors(weights)
+        return layers.sequential(net, tensors, shared=True)
+
+    def outputs(
+        self, model: nn.Sequential, x: Tensor, key: Tensor | None
+    ) -> Tensor:
+        training.set_key(model, key)
+        return model(x)
+
+    @backend.scoped
+    def weights(self, model: nn.Sequential) -> Arrays:
+        if not isinstance(model, nn.Sequential):
+            raise InvalidInputError(
+                "model must be what build returned, "
+                f"got {type(model).__name__}"
+            )
+        named = layers.parameters(model)
+        return self.laid_out(backend.arrays(named))
+
+    def theta(self, model: nn.Sequential) -> dict[str, Any]:
+        return layers.parameters(model)
+
+    def laid_out(self, state: Arrays) -> Arrays:
+        return {name: transposed(a) for name, a in state.items()}
+
+    def slots(self, hyper: spec.Optimizer) -> dict[str, str]:
+        names = optimizers.SLOTS[hyper.name]
+        return {slot: names[slot] for slot in hyper.slots}
+
+    def optimizer(
+        self,
+        hyper: spec.Optimizer,
+        weights: dict[str, Tensor],
+        state: Arrays,
+    ) -> torch.optim.Optimizer:
+        native = optimizers.optimizer(hyper, weights)
+        slots = {
+            i: {"step": torch.tensor(float(state["t"]))}
+            | {
+                own: self.tensor(state[f"{slot}/{name}"])
+                for slot, own in self.slots(hyper).items()
+            }
+            for i, name in enumerate(weights)
+        }
+        native.load_state_dict(native.state_dict() | {"state": slots})
+        return native
+
+    def init_optimizer(
+        self, optimizer: spec.Optimizer, weights: Arrays
+    ) -> Arrays:
+        # torch makes most of its state in the first step
+        state: Arrays = {"t": np.array(0, np.int64)}
+        for slot, first in optimizer.slots.items():
+            for name, w in weights.items():
+                state[f"{slot}/{name}"] = np.full_like(w, first)
+        return state
+
+    def supports(
+        self, what: spec.Optimizer | spec.Loss
+    ) -> spec.Support:
+        if isinstance(what, spec.Loss):
+            return spec.Support("native")
+        return optimizers.supports(what)
+
+
+def transposed(a: Array) -> Array:
+    """Return a matrix from torch's layout, or in it; else as it is."""
+    return np.ascontiguousarray(a.T) if a.ndim == 2 else a

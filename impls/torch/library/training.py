@@ -1,0 +1,98 @@
+"""All together: shuffle, batches, forward, loss, gradient, update."""
+
+import torch
+from torch import Tensor, nn, optim
+
+from tetrapla.spec import Loop, Loss
+
+from . import losses
+from .layers import Dropout, parameters, places, transposed
+
+
+def set_key(model: nn.Module, key: Tensor | None) -> None:
+    """Turn dropout on, with the masks of the key, or off."""
+    model.train(key is not None)
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.key = key
+
+
+def loss_and_gradients(
+    model: nn.Sequential,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    set_key(model, key)
+    x = x.detach().requires_grad_()
+    value = losses.loss(loss, model(x), y)
+    weights = parameters(model)
+    *dw, dx = torch.autograd.grad(value, [*weights.values(), x])
+    dw = [transposed(g) for g in dw]  # (inputs, outputs)
+    return value.detach(), dict(zip(weights, dw, strict=True)), dx
+
+
+def train_step(
+    model: nn.Sequential,
+    loss: Loss,
+    optimizer: optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> Tensor:
+    set_key(model, key)
+    optimizer.zero_grad()  # or gradients add up
+    outputs = model(x)  # forward
+    value = losses.loss(loss, outputs, y)  # loss
+    value.backward()  # gradient
+    optimizer.step()  # update
+    return value.detach()
+
+
+def fit(
+    model: nn.Sequential,
+    loss: Loss,
+    optimizer: optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    loop: Loop,
+) -> None:
+    for epoch in loop.epochs():  # until converged
+        order = loop.order(epoch, len(x))  # shuffle
+        for rows, key in loop.batches(order):
+            batch = x[rows], y[rows]
+            value = train_step(model, loss, optimizer, *batch, key)
+            loop.end_step(value, len(rows))
+
+
+def trace(
+    model: nn.Sequential,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    key: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Return all stages: forward, loss, then the chain rule."""
+    set_key(model, key)
+    stages, back = {}, {}
+    a = x.detach().requires_grad_()
+    back["input.grad"] = a
+    for i, module in places(model):
+        if isinstance(module, nn.Linear):
+            back[f"{i}.bias.grad"] = module.bias
+            back[f"{i}.weight.grad"] = module.weight
+            stages[f"{i}.z"] = back[f"{i}.dz"] = a = module(a)
+        else:
+            if isinstance(module, Dropout) and key is not None:
+                stages[f"{i}.mask"] = module.mask(key, a.shape)
+            a = module(a)
+        stages[f"{i}.a"] = back[f"{i}.da"] = a
+    stages["loss"] = value = losses.loss(loss, a, y)
+    gradients = torch.autograd.grad(value, list(back.values()))
+    for name, g in zip(
+        reversed(back), reversed(gradients), strict=True
+    ):
+        weight = name.endswith("weight.grad")
+        stages[name] = transposed(g) if weight else g
+    return stages

@@ -1,0 +1,63 @@
+"""Habits: forms of the libraries that the specification does not accept.
+
+Each is another formula, or an unstable form of the right one, evaluated by
+the oracle with its own bound where `arithmetic.admitting` says so. Who has
+it, and since when, is the known-deviations table (parity/deviations.py).
+"""
+
+from typing import Final
+
+# s (1 - s) for the sigmoid's slope: 1 - s cancels as s nears 1.
+SIGMOID_SLOPE: Final = "sigmoid's slope is s (1 - s)"
+
+# 1/2 + (erf(z / sqrt 2) / 2 + z phi(z)): what is below 2^-25 is lost.
+GELU_SLOPE: Final = "GELU's slope is added to 1/2"
+
+# z^3 without a limit: it overflows where tanh(u) is long 1.
+GELU_CUBE: Final = "GELU's tanh form cubes any z"
+
+# (1 - y) z - log sigmoid(z), or max(z, 0) - y z + log(1 + exp(-|z|)), and
+# the gradient sigmoid(z) - y: all cancel where the loss is small.
+LOGITS_CANCEL: Final = "BCE from logits cancels"
+
+# max(log p, -100), and (p - y) / max((1 - p) p, float32(1e-12)).
+CLAMPED_LOGARITHM: Final = "BCE's logarithm is clamped at -100"
+
+# y log softmax(z) summed where y = 0 too: 0 times infinity is NaN.
+ALL_CLASSES: Final = "cross-entropy multiplies by labels of 0"
+
+# sqrt(v - m^2), of a difference that rounds below 0.
+UNCLAMPED_VARIANCE: Final = "centred RMSProp's variance may be negative"
+
+# Numbers that are no tensors (lr, beta, a slope ...), in float64 too.
+FLOAT32_NUMBERS: Final = "numbers pass through float32"
+
+# 1 - beta^t in float32, in float64 too.
+FLOAT32_CORRECTION: Final = "the bias correction is formed in float32"
+
+# where(z >= 0, z, slope z): the slope at 0 is that of the positive side.
+LEAKY_AT_ZERO: Final = "LeakyReLU's slope at 0 is 1"
+
+# alpha (exp(z) - 1), which cancels near 0.
+ELU_EXP: Final = "ELU is exp(z) - 1"
+
+# log(1 + exp(z)) for z > 0 too, where exp's error is not made smaller.
+SOFTPLUS_PLAIN: Final = "softplus is log(1 + exp(z)) for z > 0 too"
+
+# exp(z - softplus(z)) for the slope: the difference of two large numbers.
+LOGADDEXP_SLOPE: Final = "logaddexp's slope is exp(z - logaddexp)"
+
+# erfc(-z float32(1 / sqrt 2)) in float64 too.
+FLOAT32_ROOT: Final = "GELU's square root of 1/2 is a float32"
+
+# p clipped to [1e-7, 1 - 1e-7], where the gradient is 0; log(1 - p).
+CLIPPED_PROBABILITY: Final = "BCE clips probabilities at 1e-7"
+
+# log sum exp z - z_label, which cancels where the label's logit is the largest.
+LOG_SUM_CANCELS: Final = "cross-entropy subtracts the logit from log sum exp"
+
+# softmax(z) - y, for rows of labels that add up to 1 but for rounding too.
+ROWS_OF_ONE: Final = "cross-entropy takes rows of labels to add up to 1"
+
+# No step where the sum of squares is 0: a square may have been flushed.
+NO_STEP_AT_ZERO: Final = "Adagrad takes no step where its sum is 0"

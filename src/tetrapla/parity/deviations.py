@@ -1,0 +1,195 @@
+"""Known deviations: where a library is not the specification, and why.
+
+A row admits one habit of a library's (oracle/habits.py): what the library
+makes must then be within the bound of its own formula, so that a known
+deviation hides no other. `seen` is a case of the suite in which the row is
+needed: a test runs it, and fails when the deviation has disappeared.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tetrapla.oracle import habits
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One habit of some backends: the cause, a source, and where it shows.
+
+    `presets` are the optimizers that have it with the library's own defaults.
+    """
+
+    habit: str
+    backends: tuple[str, ...]
+    cause: str
+    source: str
+    seen: tuple[str, str]  # a case of the suite, and the dtype
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    presets: tuple[str, ...] = ()
+
+
+TABLE: tuple[Deviation, ...] = (
+    Deviation(
+        habits.SIGMOID_SLOPE,
+        ("torch.nn", "tf.keras", "jax.flax"),
+        "differentiates sigmoid as s (1 - s), where 1 - s cancels: the gradient is 0 "
+        "from z = 17 (float32) or 37 (float64) up",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/tools/autograd/derivatives.yaml",
+        ("activation/sigmoid", "float64"),
+    ),
+    Deviation(
+        habits.GELU_SLOPE,
+        ("torch.nn",),
+        "adds the slope of GELU's tail to 1/2 in its vectorised float32 kernel: the "
+        "gradient is a multiple of 2^-25 there, and 0 from z = -6.4 down",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
+        ("activation/gelu_erf", "float32"),
+        dtypes=("float32",),
+    ),
+    Deviation(
+        habits.GELU_CUBE,
+        ("torch.nn", "tf.keras", "jax.flax"),
+        "cubes z in the gradient of GELU's tanh form: above 1e12 in float32 that "
+        "overflows, and 0 times infinity is NaN",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
+        ("activation/gelu_tanh", "float32"),
+    ),
+    Deviation(
+        habits.LOGITS_CANCEL,
+        ("torch.nn", "tf.keras"),
+        "adds (1 - y) z - log sigmoid(z), or max(z, 0) - y z + log(1 + exp(-|z|)), and "
+        "sigmoid(z) - y, which cancel where a confident prediction is right: in PyTorch's "
+        "float32 the loss of z = -20, y = 0 is 0",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/Loss.cpp",
+        ("loss/bce-logits-tails-none", "float32"),
+    ),
+    Deviation(
+        habits.CLAMPED_LOGARITHM,
+        ("torch.nn",),
+        "clamps the logarithms of BCELoss at -100, and the divisor of its gradient "
+        "at 1e-12: p = 0, y = 1 costs 100",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
+        ("loss/bce-probabilities-certain-none", "float64"),
+    ),
+    Deviation(
+        habits.ALL_CLASSES,
+        ("torch.nn", "tf.keras", "jax.flax"),
+        "multiplies log softmax by labels of 0 too: where it overflowed to "
+        "-infinity, the loss is NaN",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/LossNLL.cpp",
+        ("loss/softmax-cross-entropy-wrong-rows-none", "float32"),
+    ),
+    Deviation(
+        habits.UNCLAMPED_VARIANCE,
+        ("torch.nn", "tf.keras", "jax.flax"),
+        "takes the root of v - m^2, which rounds below 0 on constant gradients: "
+        "centred RMSProp is NaN there",
+        "https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html",
+        ("optimizer/rmsprop-no-variance", "float32"),
+    ),
+    Deviation(
+        habits.FLOAT32_NUMBERS,
+        ("tf.keras",),
+        "keeps the learning rate in a float32 variable, and TensorFlow takes a Python "
+        "number (momentum, weight_decay, LeakyReLU's slope, GELU's 0.044715) through "
+        "float32, in float64 too",
+        "https://www.tensorflow.org/api_docs/python/tf/cast",
+        ("optimizer/sgd", "float64"),
+        dtypes=("float64",),
+        presets=("sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw"),
+    ),
+    Deviation(
+        habits.FLOAT32_CORRECTION,
+        ("tf.keras",),
+        "forms Adam's 1 - beta^t of a float32 beta: 7e-6 off at the first step",
+        "https://keras.io/api/optimizers/adam/",
+        ("optimizer/adam-uncorrected-amsgrad-raw", "float64"),
+        presets=("adam", "adamw"),
+    ),
+    Deviation(
+        habits.FLOAT32_CORRECTION,
+        ("jax.flax",),
+        "forms Adam's 1 - beta^t in the weights' float32, where 1 - 0.999 keeps four "
+        "digits: 7e-6 off at the first step",
+        "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/tree_utils/_tree_math.py",
+        ("optimizer/adam", "float32"),
+        dtypes=("float32",),
+    ),
+    Deviation(
+        habits.NO_STEP_AT_ZERO,
+        ("jax.flax",),
+        "takes no step of Adagrad where the sum of squares is 0, and the square of a "
+        "small gradient is flushed to 0",
+        "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/_src/transform.py",
+        ("optimizer/adagrad-inside", "float32"),
+    ),
+    Deviation(
+        habits.LEAKY_AT_ZERO,
+        ("jax.flax",),
+        "takes 1 for LeakyReLU's slope at 0",
+        "https://docs.jax.dev/en/latest/_autosummary/jax.nn.leaky_relu.html",
+        ("activation/leaky_relu", "float64"),
+    ),
+    Deviation(
+        habits.LOGADDEXP_SLOPE,
+        ("jax.flax",),
+        "differentiates logaddexp, which is softplus and log sigmoid, as "
+        "exp(z - logaddexp): a few units more than the sigmoid",
+        "https://github.com/jax-ml/jax/blob/main/jax/_src/lax/other.py",
+        ("activation/softplus", "float64"),
+    ),
+    Deviation(
+        habits.LOG_SUM_CANCELS,
+        ("jax.flax",),
+        "subtracts the label's logit from log sum exp, which cancels where it is the "
+        "largest by far",
+        "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/losses/_classification.py",
+        ("loss/softmax-cross-entropy-classes-none-5x3", "float64"),
+    ),
+    Deviation(
+        habits.ELU_EXP,
+        ("tf.keras",),
+        "computes ELU as exp(z) - 1, which cancels near 0: ELU(-1e-38) is 0",
+        "https://www.tensorflow.org/api_docs/python/tf/nn/elu",
+        ("activation/elu", "float64"),
+    ),
+    Deviation(
+        habits.SOFTPLUS_PLAIN,
+        ("tf.keras",),
+        "computes softplus as log(1 + exp(z)) for z > 0 too, where the error of exp is "
+        "not made smaller",
+        "https://www.tensorflow.org/api_docs/python/tf/math/softplus",
+        ("activation/softplus", "float64"),
+    ),
+    Deviation(
+        habits.FLOAT32_ROOT,
+        ("tf.keras",),
+        "multiplies by a float32 square root of 1/2 in GELU, in float64 too: 4e-9 off at 1",
+        "https://www.tensorflow.org/api_docs/python/tf/nn/gelu",
+        ("activation/gelu_erf", "float64"),
+        dtypes=("float64",),
+    ),
+    Deviation(
+        habits.CLIPPED_PROBABILITY,
+        ("tf.keras",),
+        "clips probabilities to [1e-7, 1 - 1e-7]: p = 0, y = 1 costs 16.1, and the "
+        "gradient there is 0",
+        "https://github.com/keras-team/keras/issues/15249",
+        ("loss/bce-probabilities-certain-none", "float64"),
+    ),
+    Deviation(
+        habits.ROWS_OF_ONE,
+        ("tf.keras",),
+        "takes rows of labels to add up to 1 in the gradient, softmax(z) - y, when they "
+        "do but for a float32's rounding",
+        "https://www.tensorflow.org/api_docs/python/tf/nn/softmax_cross_entropy_with_logits",
+        ("loss/softmax-cross-entropy-distributions-mean-5x3", "float64"),
+    ),
+)
+
+
+def of(backend: str, dtype: str) -> Iterator[Deviation]:
+    """Yield the rows of a backend."""
+    for row in TABLE:
+        if backend in row.backends and dtype in row.dtypes:
+            yield row
