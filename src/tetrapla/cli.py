@@ -16,6 +16,7 @@ from tetrapla.commands import HELP, Refusal
 # name -> (module, one line of help); the module has a click command `name`
 COMMANDS = {
     "parity": ("tetrapla.commands.parity", "Check that the implementations agree."),
+    "atlas": ("tetrapla.commands.atlas", "Show how the frameworks' libraries differ."),
     "sweep": ("tetrapla.commands.sweep", "Measure an activation over float32's numbers."),
     "train": ("tetrapla.commands.train", "Train a network on real data."),
     "info": ("tetrapla.commands.info", "Show versions, devices and precision settings."),

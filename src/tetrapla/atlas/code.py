@@ -1,0 +1,104 @@
+"""Write an optimizer of the specification as each library's own code."""
+
+from typing import Any
+
+from tetrapla.atlas.run_optimizers import KERAS, TORCH
+from tetrapla.spec import Optimizer
+from tetrapla.spec.dialects import PRESETS
+
+# The specification's fields, and what the libraries call them; a field that is
+# not here is part of a library's formula and cannot be chosen.
+_TORCH = {
+    "lr": "lr",
+    "momentum": "momentum",
+    "nesterov": "nesterov",
+    "weight_decay": "weight_decay",
+    "initial_accumulator": "initial_accumulator_value",
+    "rho": "rho",
+    "eps": "eps",
+    "centered": "centered",
+    "amsgrad": "amsgrad",
+}
+_KERAS = {
+    "lr": "learning_rate",
+    "momentum": "momentum",
+    "nesterov": "nesterov",
+    "weight_decay": "weight_decay",
+    "initial_accumulator": "initial_accumulator_value",
+    "rho": "rho",
+    "beta1": "beta_1",
+    "beta2": "beta_2",
+    "eps": "epsilon",
+    "centered": "centered",
+    "amsgrad": "amsgrad",
+}
+_OPTAX = {
+    "lr": "learning_rate",
+    "momentum": "momentum",
+    "nesterov": "nesterov",
+    "weight_decay": "weight_decay",
+    "initial_accumulator": "initial_accumulator_value",
+    "rho": "rho",
+    "beta1": "b1",
+    "beta2": "b2",
+    "eps": "eps",
+    "centered": "centered",
+}
+
+
+def written(library: str, spec: Optimizer) -> str:
+    """Return the library's own call of the rule: the rate, and what is not default.
+
+    The library must have the rule: `supports` of its backend says so.
+
+    >>> from tetrapla.spec import RMSProp
+    >>> written("torch", RMSProp.torch(rho=0.9))
+    'torch.optim.RMSprop(params, lr=0.01, alpha=0.9)'
+    """
+    fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}  # type: ignore[attr-defined]
+    usual = PRESETS[{"jax": "optax"}.get(library, library)][spec.name]
+    usual = {"weight_decay": 0.0, "momentum": 0.0} | usual
+    chosen = {
+        name: value
+        for name, value in fields.items()
+        if name == "lr" or value != usual.get(name, False)
+    }
+    return {"torch": _torch, "keras": _keras, "jax": _optax}[library](spec, chosen)
+
+
+def _torch(spec: Any, chosen: dict[str, Any]) -> str:
+    kind = TORCH[spec.name]
+    if kind == "Adam" and spec.weight_decay and spec.decay == "decoupled":
+        kind = "AdamW"
+    args = {_TORCH[name]: value for name, value in chosen.items() if name in _TORCH}
+    if "rho" in args and spec.name == "rmsprop":
+        args["alpha"] = args.pop("rho")
+    if "beta1" in chosen or "beta2" in chosen:
+        args["betas"] = (spec.beta1, spec.beta2)
+    return f"torch.optim.{kind}(params, {_arguments(args)})"
+
+
+def _keras(spec: Any, chosen: dict[str, Any]) -> str:
+    args = {_KERAS[name]: value for name, value in chosen.items() if name in _KERAS}
+    return f"keras.optimizers.{KERAS[spec.name]}({_arguments(args)})"
+
+
+def _optax(spec: Any, chosen: dict[str, Any]) -> str:
+    args = {_OPTAX[name]: value for name, value in chosen.items() if name in _OPTAX}
+    name = spec.name
+    if name == "rmsprop":
+        if "rho" in args:
+            args["decay"] = args.pop("rho")
+        if spec.eps_place == "outside":
+            args["eps_in_sqrt"] = False
+    if name == "adam" and spec.eps_place == "inside":
+        args |= {"eps": 0.0, "eps_root": spec.eps}
+    if name == "adam" and spec.weight_decay and spec.decay == "decoupled":
+        name = "adamw"
+    if name == "adam" and spec.amsgrad:
+        name = "amsgrad"
+    return f"optax.{name}({_arguments(args)})"
+
+
+def _arguments(args: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in args.items())

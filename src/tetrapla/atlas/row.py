@@ -1,0 +1,117 @@
+"""One row of the atlas: a question, and what each library answers."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# PyTorch; Keras on TensorFlow; JAX with Flax and Optax.
+LIBRARIES = ("torch", "keras", "jax")
+DISTRIBUTIONS = {
+    "torch": ("torch",),
+    "keras": ("keras", "tensorflow"),
+    "jax": ("jax", "flax", "optax"),
+}
+
+Answer = float | str
+Probe = Callable[..., Answer]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What differs, on which example, why, and what makes it equal.
+
+    `ask` is one function per library, which runs the library: without
+    arguments with its defaults, or with the settings that `align` names for
+    it. Where `align` has settings for several libraries, their answers are
+    the same; `never` says why there are none. `words` are what a reader may
+    ask by.
+    """
+
+    name: str
+    topic: str
+    title: str
+    example: str
+    why: str
+    ask: Mapping[str, Probe]
+    links: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    align: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    write: Mapping[str, str] = field(default_factory=dict)  # the settings, as code
+    never: str = ""
+
+    def matches(self, word: str) -> bool:
+        """Return whether a reader who asks for the word means this row."""
+        wanted = plain(word)
+        known = (self.name, self.topic, self.topic.rstrip("s"), *self.words)
+        return wanted in {plain(k) for k in known} or wanted in plain(self.name).split("-")
+
+
+def plain(word: str) -> str:
+    """Return a word as it is compared: RMSProp, rmsprop and RMSprop are one.
+
+    >>> plain("Leaky_ReLU")
+    'leaky-relu'
+    """
+    return word.lower().replace("_", "-").replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A row with what the libraries answered."""
+
+    row: Row
+    answers: Mapping[str, Answer]
+    aligned: Mapping[str, Answer]
+
+    @property
+    def same(self) -> bool:
+        """Whether all libraries answer alike, as they come."""
+        return len(self.answers) < 2 or alike(self.answers.values())
+
+    @property
+    def apart(self) -> float | None:
+        """The largest difference of two answers, where they are numbers."""
+        numbers = [a for a in self.answers.values() if isinstance(a, float)]
+        if len(numbers) < len(self.answers) or not numbers:
+            return None
+        return max(numbers) - min(numbers)
+
+
+def alike(answers: Iterable[Answer]) -> bool:
+    """Return whether answers are the same: numbers within a float32's rounding.
+
+    >>> alike([0.1 + 0.2, 0.3]), alike([0.3, "0.3"])
+    (True, False)
+    """
+    first, *others = answers
+    return all(_near(first, other) for other in others)
+
+
+def _near(a: Answer, b: Answer) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
+    return math.isclose(a, b, rel_tol=2.0**-22) or (math.isnan(a) and math.isnan(b))
+
+
+def shown(answer: Answer, digits: int = 6) -> str:
+    """Return an answer as it is printed.
+
+    >>> shown(-0.2402519), shown(float("nan")), shown("(in, out)")
+    ('-0.240252', 'nan', '(in, out)')
+    """
+    return f"{answer + 0.0:.{digits}g}" if isinstance(answer, float) else answer
+
+
+def observe(row: Row, libraries: tuple[str, ...]) -> Observed:
+    """Ask the libraries the row's question, as they come and aligned."""
+    asked = [library for library in libraries if library in row.ask]
+    return Observed(
+        row,
+        {library: row.ask[library]() for library in asked},
+        {
+            library: row.ask[library](**row.align[library])
+            for library in asked
+            if library in row.align
+        },
+    )

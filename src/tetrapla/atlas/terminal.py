@@ -1,0 +1,73 @@
+"""The atlas as lines for a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
+
+import click
+
+from tetrapla.atlas.question import Optimizers
+from tetrapla.atlas.row import Observed, alike, shown
+
+WIDTH = 88
+
+
+def optimizer(found: Optimizers) -> Iterator[str]:
+    """Yield the answer to a question about an optimizer."""
+    a, b = found.libraries
+    verdict = "the same" if found.same else "not the same"
+    yield click.style(f"{found.name} of {a} and of {b}: {verdict}", bold=True)
+    yield f"  {a:6} {found.code[0]}  = {found.presets[0]}"
+    yield f"  {b:6} {found.code[1]}  = {found.presets[1]}"
+    for d in found.differences:
+        beside = f"  (only with {d.only_with})" if d.only_with else ""
+        yield f"  {d.field}: {a} {d.values[0]}, {b} {d.values[1]}{beside}"
+    yield click.style("What to write", bold=True)
+    for way, other, preset in zip(found.ways, (b, a), reversed(found.presets), strict=True):
+        if way.status == "no":
+            yield f"  {way.library} as {other}'s: no. {way.reason}: {preset}"
+            continue
+        how = f" ({way.reason})" if way.status == "composed" else ""
+        yield f"  {way.library} as {other}'s: {way.code}{how}"
+        yield f"         tried beside it: {way.apart:.1e} apart after 20 steps in float64"
+
+
+def row(o: Observed, brief: bool = False) -> Iterator[str]:
+    """Yield a row for people; `brief` says only what one screen has room for."""
+    answers = ", ".join(f"{name} {shown(a)}" for name, a in o.answers.items())
+    sign = "=" if o.same else "≠"
+    yield click.style(f"{sign} {o.row.title}", bold=True)
+    yield f"    {o.row.example}: {answers}" + (
+        f"; {o.apart:.3g} apart" if o.apart and not brief else ""
+    )
+    yield from _wrapped(o.row.why, "    ")
+    if len(o.aligned) > 1:
+        equal = "equal" if alike(o.aligned.values()) else "NOT equal"
+        yield f"    {equal} with: " + "; ".join(
+            o.row.write.get(name, f"{name} as it comes") for name in o.aligned
+        )
+    elif o.row.write:
+        yield "    write: " + "; ".join(
+            code for name, code in o.row.write.items() if name in o.answers
+        )
+    if o.row.never:
+        yield from _wrapped(f"else: {o.row.never}", "    ")
+    yield click.style(
+        f"    {'  '.join(o.row.links[:1] if brief else o.row.links)}", dim=True
+    )
+
+
+def _wrapped(text: str, indent: str) -> Iterator[str]:
+    yield from wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def lines(found: Sequence[Observed], versions: Mapping[str, str]) -> Iterator[str]:
+    """Yield the whole atlas."""
+    for topic in dict.fromkeys(o.row.topic for o in found):
+        yield click.style(topic.upper(), bold=True)
+        for o in found:
+            if o.row.topic == topic:
+                yield from row(o)
+        yield ""
+    there = ", ".join(f"{d} {v}" for d, v in versions.items())
+    differ = sum(not o.same for o in found)
+    yield f"{len(found)} rows, {differ} of them differ. Seen with {there}."
