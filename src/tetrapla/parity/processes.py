@@ -1,19 +1,20 @@
 """Run cases on backends by name: each framework in a process of its own.
 
 So the frameworks' Python runs side by side, none meets another's global
-state, and one that crashes is that backend's failure and no other's.
+state, and one that crashes is the failure of its backends and no others'.
+Backends of one framework share a process, and what the oracle expects.
 """
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tetrapla.backends import load
+from tetrapla.backends import BUILT_IN, Backend, load
 from tetrapla.parity import engine
 from tetrapla.parity.cases import Case
 from tetrapla.parity.engine import ERROR, Verdict
@@ -43,45 +44,47 @@ def run(
 ) -> Outcome:
     """Run cases of the suite on the backends; one alone runs in this process."""
     ids = [case.id for case in cases]
-    found: dict[str, list[Verdict]] = {}
-    outcome = Outcome([], Pairwise(), {})
-
-    def keep(name: str, job: Callable[[], tuple[list[Verdict], Pairwise]]) -> None:
-        try:
-            found[name], kept = job()
-        except BackendUnavailableError as error:
-            outcome.absent[name] = str(error)
-        else:
-            outcome.pairwise.add(kept)
-
     if len(names) == 1:
-        keep(names[0], lambda: _judge(names[0], dtypes, ids, on_verdict))
+        outcomes = [_judge(names, dtypes, ids, on_verdict)]
     else:
-        _side_by_side(names, dtypes, ids, on_verdict, keep)
-    verdicts = [v for name in names for v in found.get(name, ())]
-    outcome.verdicts.extend(sorted(verdicts, key=lambda v: (ids.index(v.case), v.dtype)))
-    return outcome
+        outcomes = _side_by_side(_by_framework(names), dtypes, ids, on_verdict)
+    verdicts = [v for outcome in outcomes for v in outcome.verdicts]
+    order = {name: i for i, name in enumerate(names)}
+    verdicts.sort(key=lambda v: (ids.index(v.case), v.dtype, order[v.backend]))
+    pairwise = Pairwise()
+    absent: dict[str, str] = {}
+    for outcome in outcomes:
+        pairwise.add(outcome.pairwise)
+        absent |= outcome.absent
+    return Outcome(verdicts, pairwise, absent)
+
+
+def _by_framework(names: Sequence[str]) -> list[list[str]]:
+    """Return the backends of a framework together: "torch" and "torch.nn"."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        framework = name.split(".")[0] if name in BUILT_IN else name
+        groups.setdefault(framework, []).append(name)
+    return list(groups.values())
 
 
 def _side_by_side(
-    names: Sequence[str],
+    groups: Sequence[Sequence[str]],
     dtypes: Sequence[str],
     ids: Sequence[str],
     on_verdict: OnVerdict,
-    keep: Callable[[str, Callable[[], tuple[list[Verdict], Pairwise]]], None],
-) -> None:
+) -> list[Outcome]:
     said = _SPAWN.SimpleQueue()
-    workers = min(len(names), os.cpu_count() or 1)
+    workers = min(len(groups), os.cpu_count() or 1)
     with ThreadPoolExecutor(workers + 1) as pool:
         listener = pool.submit(_listen, said, on_verdict)
         # The last-named are the slowest to compile: they start first.
-        jobs: dict[Future[Any], str] = {
-            pool.submit(_in_a_process, name, dtypes, ids, said): name
-            for name in reversed(names)
-        }
+        jobs = [
+            pool.submit(_in_a_process, names, dtypes, ids, said)
+            for names in reversed(groups)
+        ]
         try:
-            for job in as_completed(jobs):
-                keep(jobs[job], job.result)
+            return [job.result() for job in as_completed(jobs)]
         finally:
             said.put(None)
             listener.result()
@@ -93,20 +96,21 @@ def _listen(said: Any, on_verdict: OnVerdict) -> None:
 
 
 def _in_a_process(
-    name: str, dtypes: Sequence[str], ids: Sequence[str], said: Any
-) -> tuple[list[Verdict], Pairwise]:
+    names: Sequence[str], dtypes: Sequence[str], ids: Sequence[str], said: Any
+) -> Outcome:
     with ProcessPoolExecutor(1, _SPAWN, _start, (said,)) as process:
         try:
-            return process.submit(_run, name, dtypes, ids).result()
+            return process.submit(_run, names, dtypes, ids).result()
         except BrokenProcessPool:
-            message = f"the process of backend {name!r} ended abruptly"
+            message = f"the process of {' and '.join(names)} ended abruptly"
             crashed = [
                 Verdict(case.id, case.component, name, dtype, ERROR, message=message)
                 for case in _chosen(ids)
+                for name in names
                 for dtype in dtypes
                 if dtype in case.dtypes
             ]
-            return crashed, Pairwise()
+            return Outcome(crashed, Pairwise(), {})
 
 
 def _start(said: Any) -> None:
@@ -130,23 +134,31 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(
-    name: str, dtypes: Sequence[str], ids: Sequence[str]
-) -> tuple[list[Verdict], Pairwise]:
-    return _judge(name, dtypes, ids, lambda *words: _said.put(words))
+def _run(names: Sequence[str], dtypes: Sequence[str], ids: Sequence[str]) -> Outcome:
+    return _judge(names, dtypes, ids, lambda *words: _said.put(words))
 
 
 def _judge(
-    name: str, dtypes: Sequence[str], ids: Sequence[str], on_verdict: OnVerdict
-) -> tuple[list[Verdict], Pairwise]:
-    pairwise = Pairwise()
+    names: Sequence[str],
+    dtypes: Sequence[str],
+    ids: Sequence[str],
+    on_verdict: OnVerdict,
+) -> Outcome:
+    outcome = Outcome([], Pairwise(), {})
+    backends: list[Backend] = []
+    for name in names:
+        try:
+            backends.extend([load(name, dtype=dtype) for dtype in dtypes])
+        except BackendUnavailableError as error:
+            outcome.absent[name] = str(error)
     found = engine.run(
         _chosen(ids),
-        [load(name, dtype=dtype) for dtype in dtypes],
+        backends,
         lambda v: on_verdict(v.case, v.backend, v.dtype),
-        pairwise,
+        outcome.pairwise,
     )
-    return list(found), pairwise
+    outcome.verdicts.extend(found)
+    return outcome
 
 
 def _chosen(ids: Sequence[str]) -> list[Case]:
