@@ -15,7 +15,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: help install parity test lint types imports tests power mutants soak bench clean
+.PHONY: help install parity test lint types imports tests power mutants soak bench atlas clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -24,6 +24,7 @@ help:
 	@echo "make mutants  change every implementation in every small way (hours)"
 	@echo "make soak     10,000 random cases per backend and dtype: none may fail"
 	@echo "make bench    what importing tetrapla costs, and verifying a large network"
+	@echo "make atlas    write down what the libraries answer now, for later comparison"
 	@echo "make clean    remove what the others made"
 
 install: $(READY)
@@ -77,6 +78,9 @@ bench: install
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/memory.py --dtype float32
 	$(BIN)/python benchmarks/memory.py --dtype float64
+
+atlas: install
+	$(BIN)/tetrapla atlas --record
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -11,13 +11,15 @@ from tetrapla.spec.contract import Array
 INPUTS, OUTPUTS = 400, 300
 
 
-def torch_dense() -> dict[str, Array]:
+def torch_dense(zero_bias: bool = False) -> dict[str, Array]:
     """Return the weights of a new torch.nn.Linear; the user's random state is kept."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layer = torch.nn.Linear(INPUTS, OUTPUTS)
+        if zero_bias:
+            torch.nn.init.zeros_(layer.bias)
     return {"weight": layer.weight.detach().numpy(), "bias": layer.bias.detach().numpy()}
 
 
@@ -54,6 +56,11 @@ def spread(library: str) -> str:
     """Return the distribution of the weights: its shape and its scale."""
     w = DENSE[library]()["weight"]
     return distribution(w)
+
+
+def bias(library: str, **settings: Any) -> str:
+    """Return the distribution of the bias."""
+    return distribution(DENSE[library](**settings)["bias"])
 
 
 def distribution(w: Array) -> str:
@@ -246,11 +253,11 @@ ROWS = (
         f"{INPUTS} inputs, {OUTPUTS} outputs: the distribution that was drawn",
         "PyTorch draws it as the weight, uniform on +-1/sqrt(in); Keras and Flax start at "
         "0.",
-        {name: lambda name=name: distribution(DENSE[name]()["bias"]) for name in DENSE},
+        {name: partial(bias, name) for name in DENSE},
         ("https://github.com/yenchenlin/nerf-pytorch/pull/21",),
         ("dense", "linear", "init", "bias"),
         write={"torch": "torch.nn.init.zeros_(layer.bias)"},
-        never="",
+        align={"torch": {"zero_bias": True}, "keras": {}, "jax": {}},
     ),
     Row(
         "dropout-rate",

@@ -88,6 +88,34 @@ def torch_broadcast(p: Numbers, y: Numbers) -> Answer:
 COLUMN, FLAT = [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]
 LOGITS = [[2.0, 0.0, -1.0]]
 
+
+def torch_after_sigmoid() -> float:
+    """Return BCELoss of sigmoid(40) and 0."""
+    import torch
+
+    p = torch.sigmoid(torch.tensor([[40.0]]))
+    return float(torch.nn.BCELoss()(p, torch.zeros(1, 1)))
+
+
+def keras_after_sigmoid() -> float:
+    """Return BinaryCrossentropy of sigmoid(40) and 0."""
+    import keras
+
+    p = keras.activations.sigmoid(keras.ops.convert_to_tensor([[40.0]], "float32"))
+    return float(keras.losses.BinaryCrossentropy()(keras.ops.zeros((1, 1)), p))
+
+
+def optax_smoothed() -> float:
+    """Return the loss of smoothed labels."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        labels = optax.smooth_labels(jnp.array([[1.0, 0.0, 0.0]]), 0.1)
+        return float(optax.losses.softmax_cross_entropy(jnp.array(LOGITS), labels)[0])
+
+
 ROWS = (
     Row(
         "mse-sum",
@@ -194,6 +222,63 @@ ROWS = (
         ("cross-entropy", "softmax-cross-entropy", "logits", "softmax"),
         align={"torch": {}, "keras": {"from_logits": True}, "jax": {}},
         write={"keras": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"},
+    ),
+    Row(
+        "remembered-logits",
+        "losses",
+        "A loss on probabilities that come straight from a sigmoid",
+        "binary cross-entropy of sigmoid(40), y = 0, in float32",
+        "In float32 sigmoid(40) is 1. PyTorch's clamped logarithm makes 100 of it. Keras "
+        "looks where the probability came from, and computes from the logit: 40; through "
+        "any other operation it clips, 15.9. Optax takes logits only.",
+        {"torch": torch_after_sigmoid, "keras": keras_after_sigmoid},
+        ("https://github.com/keras-team/keras/issues/15271",),
+        ("bce", "binary-cross-entropy", "sigmoid", "logits", "from-logits"),
+        never="give the loss logits, in all three.",
+    ),
+    Row(
+        "single-output",
+        "losses",
+        "Softmax cross-entropy of a single output",
+        "the logit 3, class 0",
+        "A softmax over one class is 1 and its loss 0, whatever the weights: nothing is "
+        "learned. Keras warns. Two classes need two outputs, or binary cross-entropy.",
+        {
+            "torch": partial(torch_loss, "CrossEntropyLoss", [[3.0]], [0]),
+            "keras": partial(
+                keras_loss, "SparseCategoricalCrossentropy", [[3.0]], [0], from_logits=True
+            ),
+            "jax": partial(
+                optax_loss, "softmax_cross_entropy_with_integer_labels", [[3.0]], [0]
+            ),
+        },
+        ("https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",),
+        ("cross-entropy", "softmax-cross-entropy", "softmax"),
+        align={"torch": {}, "keras": {}, "jax": {}},
+    ),
+    Row(
+        "label-smoothing",
+        "losses",
+        "Label smoothing",
+        "logits (2, 0, -1), class 0, smoothing 0.1",
+        "All three give each of K classes 0.1 / K and the label the rest.",
+        {
+            "torch": partial(
+                torch_loss, "CrossEntropyLoss", LOGITS, [0], label_smoothing=0.1
+            ),
+            "keras": partial(
+                keras_loss,
+                "CategoricalCrossentropy",
+                LOGITS,
+                [[1.0, 0.0, 0.0]],
+                from_logits=True,
+                label_smoothing=0.1,
+            ),
+            "jax": optax_smoothed,
+        },
+        ("https://github.com/mindspore-ai/mindspore/issues/73",),
+        ("cross-entropy", "softmax-cross-entropy", "labels", "smoothing"),
+        align={"torch": {}, "keras": {}, "jax": {}},
     ),
     Row(
         "cross-entropy-labels",

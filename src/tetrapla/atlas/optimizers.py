@@ -72,6 +72,40 @@ def defaults(
     }
 
 
+def torch_clipped() -> float:
+    """Return the first of two weights after a clipped step."""
+    import torch
+
+    theta = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    for w, g in zip(theta, (3.0, 4.0), strict=True):
+        w.grad = torch.tensor([g])
+    torch.nn.utils.clip_grad_norm_(theta, 1.0)
+    torch.optim.SGD(theta, lr=1.0).step()
+    return float(theta[0].detach()[0])
+
+
+def keras_clipped(argument: str = "clipnorm") -> float:
+    """Return the first of two weights after a clipped step."""
+    import keras
+
+    theta = [keras.Variable([0.0], dtype="float32") for _ in range(2)]
+    optimizer = keras.optimizers.SGD(1.0, **{argument: 1.0})
+    optimizer.build(theta)
+    optimizer.apply([keras.ops.convert_to_tensor([g]) for g in (3.0, 4.0)])
+    return float(keras.ops.convert_to_numpy(theta[0])[0])
+
+
+def optax_clipped() -> float:
+    """Return the first of two weights after a clipped step."""
+    import jax.numpy as jnp
+    import optax
+
+    rule = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1.0))
+    theta = [jnp.zeros(1), jnp.zeros(1)]
+    steps, _ = rule.update([jnp.array([3.0]), jnp.array([4.0])], rule.init(theta), theta)
+    return float(steps[0][0])
+
+
 CONSTANT: dict[str, Any] = {
     "name": "rmsprop",
     "gradients": [0.3] * 30,
@@ -96,8 +130,10 @@ ROWS = (
             "https://github.com/tensorflow/tensorflow/issues/9047",
         ),
         ("adam", "adamw", "epsilon"),
-        never="Keras's place is Keras's alone; with eps = 0 all three are the same. "
-        "tetrapla's from-scratch backends have all: tp.Adam.keras(), tp.Adam.torch().",
+        write={"torch": "group['eps'] = 1e-7 / sqrt(1 - beta2**t) before step t"},
+        never="so PyTorch does what Keras does; no constant epsilon does, and Keras and "
+        "Optax have no other place. tetrapla's from-scratch backends have all: "
+        "tp.Adam.keras(), tp.Adam.torch().",
     ),
     Row(
         "adam-epsilon-default",
@@ -379,7 +415,8 @@ ROWS = (
             "https://github.com/keras-team/keras/issues/19051",
         ),
         ("adam", "adamw", "sgd", "weight-decay", "l2"),
-        align={"torch": {"decoupled_weight_decay": True}},
+        align={"torch": {"decoupled_weight_decay": True}, "jax": {}},
+        never="Keras's is the same but for its float32 numbers.",
         write={
             "torch": "torch.optim.AdamW(params, weight_decay=0.5)",
             "keras": "keras.optimizers.Adam(weight_decay=0.5)",
@@ -406,6 +443,20 @@ ROWS = (
         ("sgd", "weight-decay", "l2", "momentum"),
         never="without momentum they are the same; Optax has both, by where "
         "optax.add_decayed_weights stands in the chain.",
+    ),
+    Row(
+        "gradient-clipping",
+        "optimizers",
+        "What is clipped to a norm of 1",
+        "plain gradient descent, lr 1, two weights whose gradients are 3 and 4: the first "
+        "weight's step",
+        "PyTorch's clip_grad_norm_ and Optax's clip_by_global_norm take the norm over all "
+        "weights, 5; Keras's clipnorm takes each weight's own.",
+        {"torch": torch_clipped, "keras": keras_clipped, "jax": optax_clipped},
+        ("https://github.com/tensorflow/tensorflow/issues/36001",),
+        ("clipping", "clipnorm", "gradient", "sgd"),
+        align={"torch": {}, "keras": {"argument": "global_clipnorm"}, "jax": {}},
+        write={"keras": "keras.optimizers.SGD(lr, global_clipnorm=1.0)"},
     ),
     Row(
         "adamw-decay-default",

@@ -33,7 +33,7 @@ def torch_steps(
             optimizer.param_groups[0]["lr"] = rates[i]
         theta.grad = torch.full_like(theta, g)
         optimizer.step()
-    return float(theta)
+    return float(theta.detach()[0])
 
 
 def keras_steps(

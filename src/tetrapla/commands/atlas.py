@@ -17,6 +17,7 @@ from tetrapla.commands import HELP, Refusal
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
 @click.option("--check", is_flag=True, help="Say what is no longer as it was.")
+@click.option("--record", is_flag=True, hidden=True, help="Write it down as it is.")
 def atlas(
     first: str | None,
     second: str | None,
@@ -24,6 +25,7 @@ def atlas(
     as_json: bool,
     as_markdown: bool,
     check: bool,
+    record: bool,
 ) -> None:
     """Show how PyTorch, Keras and JAX's libraries differ.
 
@@ -32,10 +34,10 @@ def atlas(
     question: same or not, why, and what to write to make them equal. WORD is an
     optimizer, a loss, a layer, an activation, or what a row is about.
     """
-    if (as_json, as_markdown, check).count(True) > 1:
+    if (as_json, as_markdown, check, record).count(True) > 1:
         raise Refusal("--json, --markdown and --check are three answers: choose one")
     if first is not None:
-        if as_json or as_markdown or check:
+        if as_json or as_markdown or check or record:
             raise Refusal("--json, --markdown and --check print the whole atlas")
         _one(first, second, word)
         return
@@ -53,6 +55,9 @@ def atlas(
             click.echo(line)
         click.echo(f"{len(found)} rows, {len(changed)} answers have changed")
         click.get_current_context().exit(1 if changed else 0)
+    if record:  # for who maintains the atlas: make atlas
+        seen.record(found, libraries)
+        return
     if as_json:
         click.echo(json.dumps(seen.document(found, libraries), indent=2))
         return
