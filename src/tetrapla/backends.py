@@ -240,7 +240,7 @@ class Backend:
     def loss(self, loss: Loss | str, outputs: Array, y: Array) -> Any:
         """Return the loss: a scalar, or (batch,) with reduction="none"."""
         spec = losses.loss(loss)
-        self._require(spec)
+        self.require(spec)
         outputs = check.outputs(spec, outputs, self.dtype)
         y = check.labels(spec, y, outputs.shape, self.dtype)
         if outputs.ndim == 1:  # one output per example, said without its axis
@@ -289,7 +289,7 @@ class Backend:
                 "gradients need a scalar loss: reduction must be 'mean' or 'sum', "
                 "got 'none'"
             )
-        self._require(spec)
+        self.require(spec)
         w = check.weights(net, weights, self.dtype)
         x, y = check.data("x", "y", net, spec, (x, y), self.dtype)
         return net, w, x, y, spec
@@ -297,7 +297,7 @@ class Backend:
     def init_optimizer(self, optimizer: Optimizer | str, weights: Arrays) -> Arrays:
         """Return the state before the first step: "t" and all slots."""
         spec = optimizers.optimizer(optimizer)
-        self._require(spec)
+        self.require(spec)
         w = check.arrays("weights", weights, self.dtype)
         return self.implementation.init_optimizer(spec, w)
 
@@ -310,7 +310,7 @@ class Backend:
     ) -> tuple[Arrays, Arrays]:
         """Return (weights, state) after one step; changes nothing given."""
         spec = optimizers.optimizer(optimizer)
-        self._require(spec)
+        self.require(spec)
         w = check.arrays("weights", weights, self.dtype)
         g = check.like("gradients", gradients, w, self.dtype)
         s = check.optimizer_state(spec, state, w, self.dtype)
@@ -333,7 +333,7 @@ class Backend:
         there = [name for name, source in BUILT_IN.items() if not source.library]
         return replace(support, reason=f"{support.reason}; {', '.join(there)} have it")
 
-    def _require(self, what: Optimizer | Loss) -> None:
+    def require(self, what: Optimizer | Loss) -> None:
         support = self.supports(what)
         if support.status == "no":
             raise UnsupportedError(
@@ -371,8 +371,8 @@ class Backend:
         """
         check.network(net)
         check.training(training)
-        self._require(training.loss)
-        self._require(training.optimizer)
+        self.require(training.loss)
+        self.require(training.optimizer)
         check.callback("on_step", on_step)
         check.callback("on_epoch", on_epoch)
         w = check.weights(net, weights, self.dtype)

@@ -4,6 +4,10 @@ A file holds the arrays under their names ("0.weight", ...) and, in its
 metadata, the network's specification as JSON: what one backend wrote any
 other can load, and other software can read the arrays without tetrapla.
 Nothing in a file is ever executed.
+
+Weights of models that were trained elsewhere: `from_model` reads a model of
+PyTorch, Keras or Flax, `to_model` makes one, `convert` goes from one to the
+other; `optimizer_state` and `to_optimizer` take the optimizer along.
 """
 
 import json
@@ -16,11 +20,28 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from tetrapla import __version__, validation
+from tetrapla.conversion import (
+    convert,
+    from_model,
+    optimizer_state,
+    to_model,
+    to_optimizer,
+)
 from tetrapla.files import write_atomically
 from tetrapla.spec.config import from_config, to_config
 from tetrapla.spec.contract import Arrays
 from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
+
+__all__ = [
+    "convert",
+    "from_model",
+    "load",
+    "optimizer_state",
+    "save",
+    "to_model",
+    "to_optimizer",
+]
 
 FORMAT = 1  # counts up when older versions could no longer read the file
 

@@ -10,13 +10,14 @@ from typing import Any
 import flax
 import jax
 import optax
+from flax import nnx
 
 from tetrapla import spec
 from tetrapla.spec import InvalidInputError
 from tetrapla.spec.contract import Arrays
 
 from .. import backend
-from . import layers, losses, optimizers, training
+from . import convert, layers, losses, optimizers, training
 
 
 class Backend(backend.Backend):
@@ -58,14 +59,47 @@ class Backend(backend.Backend):
         return training.forward(model, x, key)
 
     @backend.scoped
-    def weights(self, model: layers.Sequential) -> Arrays:
-        if not isinstance(model, layers.Sequential):
+    def weights(self, model: nnx.Module) -> Arrays:
+        if not isinstance(model, nnx.Module):
             raise InvalidInputError(
                 "model must be what build returned, "
                 f"got {type(model).__name__}"
             )
-        named = layers.parameters(model)
-        return backend.arrays({n: p[...] for n, p in named.items()})
+        named: dict[str, Any] = {}
+        place = -1
+        for leaf in layers.leaves(model):
+            place += isinstance(leaf, nnx.Linear | nnx.Dropout)
+            if isinstance(leaf, nnx.Linear):
+                named[f"{place}.weight"] = leaf.kernel[...]
+                if leaf.bias is None:
+                    raise InvalidInputError("a Linear without a bias")
+                named[f"{place}.bias"] = leaf.bias[...]
+        return backend.arrays(named)
+
+    def network(self, model: nnx.Module) -> spec.Sequential:
+        return convert.network(model)
+
+    @backend.scoped
+    def optimizer_state(
+        self,
+        hyper: spec.Optimizer,
+        model: nnx.Sequential,
+        native: nnx.Optimizer,
+    ) -> Arrays:
+        state = optimizers.state_of(hyper, model, native)
+        slots, names = hyper.slots, layers.parameters(model)
+        return backend.state_of(state, slots, names, state["t"])
+
+    @backend.scoped
+    def to_optimizer(
+        self,
+        hyper: spec.Optimizer,
+        model: nnx.Sequential,
+        state: Arrays,
+    ) -> nnx.Optimizer:
+        names = layers.parameters(model)
+        ours = backend.native_state(state, hyper.slots, names)
+        return optimizers.of_model(hyper, model, ours)
 
     def trained(
         self,

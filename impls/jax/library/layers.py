@@ -98,6 +98,25 @@ def sequential(
     return Sequential(*layers)
 
 
+def leaves(model: Any) -> list[Any]:
+    """Return the modules and functions inside, in their order."""
+    inside: list[Any]
+    if isinstance(model, nnx.Sequential):
+        inside = list(model.layers)
+    elif isinstance(model, nnx.List | list):
+        inside = list(model)
+    elif isinstance(model, nnx.Linear | nnx.Dropout):
+        return [model]
+    elif isinstance(model, nnx.Module):
+        kinds = nnx.Module | nnx.List | list
+        inside = [
+            x for x in vars(model).values() if isinstance(x, kinds)
+        ]
+    else:
+        return [model]
+    return [leaf for child in inside for leaf in leaves(child)]
+
+
 def places(model: nnx.Sequential) -> Iterator[tuple[int, Any]]:
     """Yield each child with the place of the layer it belongs to."""
     place = -1

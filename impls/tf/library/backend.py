@@ -16,7 +16,14 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Arrays
 
 from .. import backend
-from . import activations, layers, losses, optimizers, training
+from . import (
+    activations,
+    convert,
+    layers,
+    losses,
+    optimizers,
+    training,
+)
 
 
 class Backend(backend.Backend):
@@ -60,13 +67,34 @@ class Backend(backend.Backend):
         return model(x)
 
     @backend.placed
-    def weights(self, model: keras.Sequential) -> Arrays:
-        if not isinstance(model, keras.Sequential):
+    def weights(self, model: keras.Model) -> Arrays:
+        if not isinstance(model, keras.Model):
             raise InvalidInputError(
                 "model must be what build returned, "
                 f"got {type(model).__name__}"
             )
         return backend.arrays(layers.parameters(model))
+
+    def network(self, model: keras.Model) -> spec.Sequential:
+        return convert.network(model)
+
+    @backend.placed
+    def optimizer_state(
+        self,
+        hyper: spec.Optimizer,
+        model: keras.Model,
+        native: keras.Optimizer,
+    ) -> Arrays:
+        theta = layers.parameters(model)
+        if not native.built:
+            native.build(list(theta.values()))
+        return self.state(hyper, native, theta)
+
+    @backend.placed
+    def to_optimizer(
+        self, hyper: spec.Optimizer, model: keras.Model, state: Arrays
+    ) -> keras.Optimizer:
+        return self.optimizer(hyper, layers.parameters(model), state)
 
     def theta(
         self, model: keras.Sequential

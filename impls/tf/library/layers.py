@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from tetrapla import spec
+from tetrapla.spec import InvalidInputError
 
 from ..random import bernoulli, fold_in
 from .activations import module
@@ -85,22 +86,33 @@ def sequential(
     return keras.Sequential(modules)
 
 
+def leaves(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers inside, those of models inside in place."""
+    found: list[keras.Layer] = []
+    for layer in model.layers:
+        inside = isinstance(layer, keras.Model)
+        found += leaves(layer) if inside else [layer]
+    return found
+
+
 def places(
-    model: keras.Sequential,
+    model: keras.Model,
 ) -> Iterator[tuple[int, keras.Layer]]:
     """Yield each layer with the place of the one it belongs to."""
     place = -1
-    for layer in model.layers:
+    for layer in leaves(model):
         if isinstance(layer, keras.layers.Dense | keras.layers.Dropout):
             place += 1
         yield place, layer
 
 
-def parameters(model: keras.Sequential) -> dict[str, keras.Variable]:
+def parameters(model: keras.Model) -> dict[str, keras.Variable]:
     """Return Keras's variables, by the weights' names."""
     named = {}
     for i, layer in places(model):
         if isinstance(layer, keras.layers.Dense):
+            if not layer.use_bias:
+                raise InvalidInputError("a Dense without a bias")
             named[f"{i}.weight"] = layer.kernel
             named[f"{i}.bias"] = layer.bias
     return named

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tetrapla.spec import ACTIVATIONS, ELU, Activation, LeakyReLU
+from tetrapla.spec import Activation
 
 
 def identity() -> nn.Module:
@@ -72,34 +72,9 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-PLAIN = {
-    name: make
-    for name, make in MODULES.items()
-    if name not in ("leaky_relu", "elu", "gelu_erf", "gelu_tanh")
-}
-GELUS = {"none": "erf", "tanh": "tanh"}  # torch's words for the forms
-
-
 def module(spec: Activation) -> nn.Module:
     """Return torch's module of the g that the specification names."""
     return MODULES[spec.name](**spec.parameters)
-
-
-def named(module: nn.Module) -> Activation | None:
-    """Return the activation that a module of torch's is, or None."""
-    if isinstance(module, nn.LeakyReLU):
-        return LeakyReLU(module.negative_slope)
-    if isinstance(module, nn.ELU):
-        return ELU(module.alpha)
-    if isinstance(module, nn.GELU):
-        return ACTIVATIONS[f"gelu_{GELUS[module.approximate]}"]()
-    if isinstance(module, nn.Softmax) and module.dim not in (-1, 1):
-        return None
-    if isinstance(module, nn.Softplus) and module.beta != 1:
-        return None
-    kinds = {type(make()): name for name, make in PLAIN.items()}
-    name = kinds.get(type(module))
-    return None if name is None else ACTIVATIONS[name]()
 
 
 def activation(spec: Activation, z: Tensor) -> Tensor:

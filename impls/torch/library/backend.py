@@ -11,7 +11,14 @@ from tetrapla.spec import InvalidInputError
 from tetrapla.spec.contract import Array, Arrays
 
 from .. import backend
-from . import activations, layers, losses, optimizers, training
+from . import (
+    activations,
+    convert,
+    layers,
+    losses,
+    optimizers,
+    training,
+)
 
 
 class Backend(backend.Backend):
@@ -41,14 +48,44 @@ class Backend(backend.Backend):
         return model(x)
 
     @backend.scoped
-    def weights(self, model: nn.Sequential) -> Arrays:
-        if not isinstance(model, nn.Sequential):
+    def weights(self, model: nn.Module) -> Arrays:
+        if not isinstance(model, nn.Module):
             raise InvalidInputError(
                 "model must be what build returned, "
                 f"got {type(model).__name__}"
             )
         named = layers.parameters(model)
         return self.laid_out(backend.arrays(named))
+
+    def network(self, model: nn.Module) -> spec.Sequential:
+        return convert.network(model)
+
+    @backend.scoped
+    def optimizer_state(
+        self,
+        hyper: spec.Optimizer,
+        model: nn.Module,
+        native: torch.optim.Optimizer,
+    ) -> Arrays:
+        names = layers.parameters(model)
+        weights = self.weights(model)
+        state = self.init_optimizer(hyper, weights)
+        for name, theta in names.items():
+            kept = native.state.get(theta, {})
+            if "step" in kept:
+                state["t"] = np.array(int(kept["step"]), np.int64)
+            for slot, own in self.slots(hyper).items():
+                if kept.get(own) is not None:
+                    value = transposed(backend.array(kept[own]))
+                    state[f"{slot}/{name}"] = value
+        return state
+
+    @backend.scoped
+    def to_optimizer(
+        self, hyper: spec.Optimizer, model: nn.Module, state: Arrays
+    ) -> torch.optim.Optimizer:
+        theta = layers.parameters(model)
+        return self.optimizer(hyper, theta, self.laid_out(state))
 
     def theta(self, model: nn.Sequential) -> dict[str, Any]:
         return layers.parameters(model)

@@ -14,7 +14,7 @@ from tetrapla import spec
 from tetrapla.spec import InvalidInputError
 
 from ..random import bernoulli, fold_in
-from .activations import module, named
+from .activations import module
 
 
 class Dropout(nn.Dropout):
@@ -76,29 +76,27 @@ def sequential(
     return nn.Sequential(*modules)
 
 
-def flattened(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules that nested nn.Sequentials apply, in order."""
-    if not isinstance(model, nn.Sequential):
-        yield model
-        return
-    for child in model:
-        yield from flattened(child)
+def leaves(model: nn.Module) -> list[nn.Module]:
+    """Return the modules inside, in the order of their registration."""
+    return [m for m in model.modules() if not list(m.children())]
 
 
-def places(model: nn.Sequential) -> Iterator[tuple[int, nn.Module]]:
+def places(model: nn.Module) -> Iterator[tuple[int, nn.Module]]:
     """Yield each module with the place of the layer it belongs to."""
     place = -1
-    for child in flattened(model):
+    for child in leaves(model):
         if isinstance(child, nn.Linear | nn.Dropout):
             place += 1
         yield place, child
 
 
-def parameters(model: nn.Sequential) -> dict[str, Tensor]:
+def parameters(model: nn.Module) -> dict[str, Tensor]:
     """Return torch's parameters, by the weights' names."""
     named = {}
     for i, child in places(model):
         if isinstance(child, nn.Linear):
+            if child.bias is None:
+                raise InvalidInputError("a Linear without a bias")
             named[f"{i}.weight"] = child.weight
             named[f"{i}.bias"] = child.bias
     return named
@@ -107,23 +105,3 @@ def parameters(model: nn.Sequential) -> dict[str, Tensor]:
 def transposed(tensor: Tensor) -> Tensor:
     """Return a weight as (inputs, outputs), a bias as it is."""
     return tensor.T if tensor.ndim == 2 else tensor
-
-
-def network(model: nn.Module) -> spec.Sequential:
-    """Return the specification of a network of torch's own modules."""
-    layers: list[spec.Layer] = []
-    for child in flattened(model):
-        g = named(child)
-        if isinstance(child, nn.Linear):
-            if child.bias is None:
-                raise InvalidInputError("a Linear without bias")
-            n, m = child.in_features, child.out_features
-            layers.append(spec.Dense(n, m))
-        elif isinstance(child, nn.Dropout):
-            layers.append(spec.Dropout(child.p))
-        elif g is not None and layers:
-            layers[-1] = spec.activated(layers[-1], g)
-        elif not isinstance(child, nn.Flatten):
-            kind = type(child).__name__
-            raise InvalidInputError(f"no layer is a {kind} alone")
-    return spec.Sequential(*layers)
