@@ -12,6 +12,7 @@ from tetrapla.spec import BackendUnavailableError
 
 BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
 LIBRARIES = ("torch.nn", "tf.keras", "jax.flax")
+ALL = (*BACKENDS, *LIBRARIES)
 
 
 @cache

@@ -12,8 +12,18 @@ NET = tp.Sequential(tp.Dense(2, 3, "tanh"), tp.Dropout(0.5), tp.Dense(3, 1))
 WEIGHTS = NET.init(seed=0)
 X = np.linspace(-1.0, 1.0, 8).reshape(4, 2)
 Y = np.ones((4, 1))
-TRAINING = tp.Training(2, 3, "adam")
 BOTH = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@pytest.fixture(params=support.ALL)
+def name(request):
+    """From scratch and by calling the library: neither leaves a trace."""
+    return request.param
+
+
+def adam(b):
+    """Adam as the backend has it."""
+    return tp.Adam.keras() if b.name == "tf.keras" else tp.Adam()
 
 
 def use(b, **callbacks):
@@ -21,8 +31,9 @@ def use(b, **callbacks):
     model = b.build(NET, WEIGHTS)
     key = tp.threefry.key(1)
     r = b.loss_and_gradients(NET, WEIGHTS, X, Y, "mse", key=key)
-    state = b.init_optimizer("adam", WEIGHTS)
-    run = b.fit(NET, WEIGHTS, (X, Y), TRAINING, validation=(X, Y), **callbacks)
+    training = tp.Training(2, 3, adam(b))
+    state = b.init_optimizer(adam(b), WEIGHTS)
+    run = b.fit(NET, WEIGHTS, (X, Y), training, validation=(X, Y), **callbacks)
     results = [
         b.weights(model),
         {"a": b.activation("gelu_erf", X)},
@@ -31,7 +42,7 @@ def use(b, **callbacks):
         {"loss": b.loss("bce", X, X > 0)},
         {"loss": r.loss, "input": r.input, **r.weights},
         b.trace(NET, WEIGHTS, X, Y, "mse"),
-        *b.update("adam", WEIGHTS, r.weights, state),
+        *b.update(adam(b), WEIGHTS, r.weights, state),
         run.weights,
         run.history,
     ]
@@ -82,6 +93,9 @@ def tf_state():
         "jit": tf.config.optimizer.get_jit(),
         "device": context.context().device_name,
         "soft placement": tf.config.get_soft_device_placement(),
+        "floatx": tf.keras.config.floatx(),
+        "epsilon": tf.keras.config.epsilon(),
+        "policy": tf.keras.config.dtype_policy().name,
     }
 
 
@@ -105,8 +119,12 @@ def jax_state():
 STATES = {"numpy": dict, "torch": torch_state, "tf": tf_state, "jax": jax_state}
 
 
+def framework(name):
+    return name.split(".")[0]
+
+
 def state_of(name):
-    return numpy_state() | STATES[name]()
+    return numpy_state() | STATES[framework(name)]()
 
 
 @contextlib.contextmanager
@@ -114,13 +132,13 @@ def users_settings(name):
     """Settings that differ from every default, restored afterwards."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(np.errstate(over="print", invalid="raise", divide="warn"))
-        if name == "jax":
+        if framework(name) == "jax":
             import jax
 
             stack.enter_context(jax.enable_x64(True))
             stack.enter_context(jax.default_matmul_precision("bfloat16"))
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
-        if name == "torch":
+        if framework(name) == "torch":
             import torch
 
             stack.callback(torch.set_default_dtype, torch.get_default_dtype())
@@ -128,7 +146,7 @@ def users_settings(name):
             torch.set_default_dtype(torch.float64)
             torch.set_num_threads(1)
             stack.enter_context(torch.no_grad())
-        if name == "tf":
+        if framework(name) == "tf":
             import tensorflow as tf
 
             tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -249,10 +267,11 @@ def test_one_dtype_inside_the_other(name):
     # A callback of one backend's run uses the other one.
     single, double = support.backend(name, "float32"), support.backend(name, "float64")
     expected = use(double)
-    plain = single.fit(NET, WEIGHTS, (X, Y), TRAINING)
+    training = tp.Training(2, 3, adam(single))
+    plain = single.fit(NET, WEIGHTS, (X, Y), training)
     seen = []
     run = single.fit(
-        NET, WEIGHTS, (X, Y), TRAINING, on_epoch=lambda report: seen.append(use(double))
+        NET, WEIGHTS, (X, Y), training, on_epoch=lambda report: seen.append(use(double))
     )
     assert run.history == plain.history
     for results in seen:
