@@ -33,28 +33,25 @@ def said(x: float) -> str:
 
 
 def torch_matmul() -> str:
-    """Return how float32 matrix products are computed where nothing was said."""
+    """Return PyTorch's setting."""
     import torch
 
-    return {"highest": "full float32", "high": "TF32", "medium": "bfloat16"}[
-        torch.get_float32_matmul_precision()
-    ]
+    return f"precision {torch.get_float32_matmul_precision()!r}"
 
 
 def tf_matmul() -> str:
-    """Return how float32 matrix products are computed where nothing was said."""
+    """Return TensorFlow's setting."""
     import tensorflow as tf
 
     allowed = tf.config.experimental.tensor_float_32_execution_enabled()
-    return "TF32" if allowed else "full float32"
+    return "TF32 allowed" if allowed else "TF32 off"
 
 
 def jax_matmul() -> str:
-    """Return how float32 matrix products are computed where nothing was said."""
+    """Return JAX's setting."""
     import jax
 
-    chosen = jax.config.values["jax_default_matmul_precision"]
-    return "the device's fastest: TF32" if chosen is None else str(chosen)
+    return f"precision {jax.config.values['jax_default_matmul_precision']}"
 
 
 def error_of_product(product: float) -> float:
@@ -139,8 +136,9 @@ ROWS = (
         "numbers",
         "What float32 matrix products are allowed to be on a GPU",
         "the setting as it comes",
-        "TF32 keeps ten bits of the factors. TensorFlow allows it from the start, JAX "
-        "takes the device's fastest, PyTorch has it off for matrix products since 1.12.",
+        "TF32 keeps ten bits of the factors. TensorFlow allows it from the start; JAX's "
+        "None is the device's fastest, TF32 on an Ampere GPU or newer; PyTorch's 'highest' "
+        "is full float32, the default for matrix products since 1.12.",
         {"torch": torch_matmul, "keras": tf_matmul, "jax": jax_matmul},
         (
             "https://github.com/pytorch/pytorch/issues/67384",
@@ -153,8 +151,8 @@ ROWS = (
             "keras": "tf.config.experimental.enable_tensor_float_32_execution(False)",
             "jax": 'jax.default_matmul_precision("highest")',
         },
-        never="the settings are global (JAX's can be scoped); not observed on a GPU here "
-        "unless the command runs on one.",
+        never="the settings are global (JAX's can be scoped). What is read here is the "
+        "setting, not a product on a GPU.",
     ),
     Row(
         "matmul-precision-cpu",
