@@ -209,3 +209,37 @@ def test_the_front_has_the_contracts_names() -> None:
 def test_four_columns_fit_a_wide_screen(path: Path) -> None:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         assert len(line) <= 72, f"{path.parent.name}/{path.name}:{number}: {line}"
+
+
+LIBRARIES = ("torch", "tf", "jax")
+SHARED = {  # what a reader finds in all three, at the least
+    "activations": [*ACTIVATIONS, "activation", "activation_gradient"],
+    "layers": ["Dropout", "dense", "leaves", "parameters", "places", "sequential"],
+    "losses": ["loss"],
+    "optimizers": [
+        "sgd",
+        "adagrad",
+        "adadelta",
+        "rmsprop",
+        "adam",
+        "optimizer",
+        "supports",
+    ],
+    "training": ["loss_and_gradients", "train_step", "fit", "trace"],
+    "convert": ["named", "dense", "network"],
+    "backend": ["Backend"],
+}
+
+
+def defined(path: Path) -> list[str]:
+    kinds = ast.FunctionDef | ast.ClassDef
+    return [n.name for n in ast.parse(path.read_text()).body if isinstance(n, kinds)]
+
+
+@pytest.mark.parametrize("column", LIBRARIES)
+def test_the_library_columns_have_the_same_files_and_names(column: str) -> None:
+    folder = FOLDER / column / "library"
+    assert {p.stem for p in folder.glob("*.py")} == {"__init__", *SHARED}
+    for name, symbols in SHARED.items():
+        there = defined(folder / f"{name}.py")
+        assert [s for s in symbols if s not in there] == [], name

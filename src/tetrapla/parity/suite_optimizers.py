@@ -6,6 +6,7 @@ from typing import Any
 
 from tetrapla.parity.cases import Case, OptimizerCase
 from tetrapla.spec import optimizers as opt
+from tetrapla.spec.dialects import PRESETS
 
 
 def _options(**choices: tuple[Any, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -105,7 +106,7 @@ _CONVENTIONS: dict[str, tuple[dict[str, tuple[Any, ...]], ...]] = {
 
 
 def optimizer_cases() -> Iterator[Case]:
-    """Yield each optimizer in its conventions, then some longer and odder runs."""
+    """Yield each optimizer in its conventions, the presets, and odder runs."""
     for name, make in opt.OPTIMIZERS.items():
         row = f"optimizer/{name}"
         conventions = {
@@ -123,6 +124,11 @@ def optimizer_cases() -> Iterator[Case]:
             yield OptimizerCase(case_id, row, spec, halve_after=halve_after)
             if not label:
                 yield OptimizerCase(f"{row}-float64", row, spec, dtypes=("float64",))
+    for library, presets in PRESETS.items():
+        for name in presets:
+            spec = getattr(opt.OPTIMIZERS[name], library)()
+            case_id = f"optimizer/{name}-of-{library}"
+            yield OptimizerCase(case_id, f"optimizer/{name}", spec, halve_after=3)
     nesterov = opt.SGD(0.1, momentum=0.9, nesterov=True, velocity="updates")
     centered = opt.RMSProp(1e-3, momentum=0.9, centered=True, eps=1e-3)
     for case_id, spec, steps in (
