@@ -226,3 +226,18 @@ main(["train", "lecture", "--epochs", "1000000"])
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "interrupted\n")
+
+
+def test_a_library_trains_by_its_own_rule_and_numpy_can_follow():
+    support.backend("torch.nn")
+    command = ["train", "breast-cancer", "--epochs", "2"]
+    own = CliRunner().invoke(cli.main, [*command, "--backend", "torch.nn"])
+    assert own.exit_code == 0, own.output
+    assert "adam of torch, learning rate 0.001" in own.output
+    same = CliRunner().invoke(cli.main, [*command, "--dialect", "torch"])
+
+    def rows(result):
+        words = [line.split() for line in result.output.splitlines()]
+        return [w[:3] for w in words if w and w[0] in ("1", "2")]
+
+    assert rows(own) == rows(same) != []

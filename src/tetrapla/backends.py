@@ -46,7 +46,7 @@ class BuiltIn:
     imports: tuple[str, ...]
     distributions: tuple[str, ...]
     extra: str | None = None
-    library: bool = False  # by calling the framework's library, not from scratch
+    dialect: str | None = None  # of the library that it calls; None: from scratch
 
 
 BUILT_IN = {
@@ -60,21 +60,21 @@ BUILT_IN = {
     ),
     "jax": BuiltIn("tetrapla.impls.jax.backend", ("jax", "flax"), ("jax",), "jax"),
     "torch.nn": BuiltIn(
-        "tetrapla.impls.torch.library.backend", ("torch",), ("torch",), "torch", True
+        "tetrapla.impls.torch.library.backend", ("torch",), ("torch",), "torch", "torch"
     ),
     "tf.keras": BuiltIn(
         "tetrapla.impls.tf.library.backend",
         ("tensorflow", "keras"),
         ("keras",),
         "tf",
-        True,
+        "keras",
     ),
     "jax.flax": BuiltIn(
         "tetrapla.impls.jax.library.backend",
         ("jax", "flax", "optax"),
         ("flax",),
         "jax",
-        True,
+        "optax",
     ),
 }
 
@@ -330,7 +330,7 @@ class Backend:
         support = self.implementation.supports(spec)
         if support.status != "no":
             return support
-        there = [name for name, source in BUILT_IN.items() if not source.library]
+        there = [name for name, source in BUILT_IN.items() if source.dialect is None]
         return replace(support, reason=f"{support.reason}; {', '.join(there)} have it")
 
     def require(self, what: Optimizer | Loss) -> None:

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tetrapla.backends import DTYPES, Backend, load
+from tetrapla.backends import BUILT_IN, DTYPES, Backend, load
 from tetrapla.commands import HELP, Refusal
 from tetrapla.data import DATASETS, Dataset
 from tetrapla.spec import (
@@ -26,6 +26,7 @@ from tetrapla.spec import (
     Training,
     TrainingRun,
 )
+from tetrapla.spec.dialects import PRESETS
 from tetrapla.weights import save
 
 
@@ -55,7 +56,7 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 
 @click.command(context_settings={**HELP, "show_default": True})
 @click.argument("dataset", type=click.Choice(list(DATASETS)))
-@click.option("--backend", default="numpy", metavar="NAME", help="numpy, torch, tf, jax.")
+@click.option("--backend", default="numpy", metavar="NAME", help=f"{', '.join(BUILT_IN)}.")
 @click.option("--epochs", default=10, help="Passes over the training data.")
 @click.option(
     "--batch-size",
@@ -65,6 +66,12 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     help="Examples per step.",
 )
 @click.option("--optimizer", default="adam", type=click.Choice(list(OPTIMIZERS)))
+@click.option(
+    "--dialect",
+    type=click.Choice(list(PRESETS)),
+    show_default="the library's, or ours",
+    help="Whose formula and defaults the optimizer has.",
+)
 @click.option("--lr", type=float, show_default="the optimizer's", help="Learning rate.")
 @click.option(
     "--hidden",
@@ -89,6 +96,7 @@ def train(
     epochs: int,
     batch_size: int | str,
     optimizer: str,
+    dialect: str | None,
     lr: float | None,
     hidden: tuple[int, ...] | None,
     dtype: str,
@@ -103,12 +111,16 @@ def train(
     """
     data = DATASETS[dataset]()
     net = data.network(hidden)
-    rule = OPTIMIZERS[optimizer](**({} if lr is None else {"lr": lr}))
+    if dialect is None and backend in BUILT_IN:
+        dialect = BUILT_IN[backend].dialect
+    make = OPTIMIZERS[optimizer]
+    rule = getattr(make, dialect)() if dialect else make()
+    rule = rule if lr is None else rule.with_lr(lr)
     training = Training(epochs, batch_size, rule, data.loss, seed=seed)
     console = Console(highlight=False)
     with console.status(f"loading {backend}"):
         b = load(backend, device=device, dtype=dtype)
-    _introduce(data, net, training, b)
+    _introduce(data, net, training, b, dialect)
     start = time.perf_counter()
     run = _watched(b, net, data, training, console)
     click.echo(f"\ntrained in {time.perf_counter() - start:.1f} s")
@@ -120,7 +132,9 @@ def train(
         click.echo(f"saved {path}")
 
 
-def _introduce(data: Dataset, net: Sequential, training: Training, b: Backend) -> None:
+def _introduce(
+    data: Dataset, net: Sequential, training: Training, b: Backend, dialect: str | None
+) -> None:
     widths = [net.inputs, *(layer.outputs for layer in net.dense.values())]
     parameters = sum(math.prod(shape) for shape in net.shapes.values())
     facts = {
@@ -128,7 +142,8 @@ def _introduce(data: Dataset, net: Sequential, training: Training, b: Backend) -
         f"{len(data.x_test):,} test examples",
         "network": f"{'-'.join(map(str, widths))}, {parameters:,} parameters",
         "loss": data.loss.name.replace("_", " "),
-        "optimizer": f"{training.optimizer.name}, learning rate {training.optimizer.lr:g}",
+        "optimizer": f"{training.optimizer.name}{f' of {dialect}' if dialect else ''}, "
+        f"learning rate {training.optimizer.lr:g}",
         "backend": f"{b.name} on {b.device}, {b.dtype}",
     }
     for fact, value in facts.items():
