@@ -135,11 +135,23 @@ def test_what_has_no_specification_is_refused():
     support.backend("torch.nn")
     from torch import nn
 
+    shared = nn.Linear(2, 2)
+
+    class Own(nn.Sequential):
+        def forward(self, x):
+            return -super().forward(x)
+
     for model, message in (
         (nn.Sequential(nn.Linear(2, 2, bias=False)), "Linear without a bias"),
-        (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), "BatchNorm1d has no spec"),
+        (
+            nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)),
+            "BatchNorm1d has no",
+        ),
         (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.ReLU()), "follows a Dense without"),
         (nn.Linear(2, 2).half(), "all in float32 or all in float64"),
+        (nn.Sequential(shared, nn.ReLU(), shared), "used twice"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Softplus(1, 3.0)), "Softplus has no"),
+        (Own(nn.Linear(2, 2)), "is in its forward"),
         ({"0.weight": 1}, "model must be of torch, keras, flax; got a dict"),
     ):
         with pytest.raises(tp.InvalidInputError, match=message):
@@ -204,3 +216,121 @@ def test_a_rule_that_the_library_has_not_is_refused():
     model = backend.build(net, net.init(0))
     with pytest.raises(tp.UnsupportedError, match="no eps_place='uncorrected'"):
         w.to_optimizer(model, tp.Adam.keras(), {})
+
+
+def test_an_activation_that_is_used_twice_is_there_twice():
+    support.backend("torch.nn")
+    from torch import nn
+
+    act = nn.Tanh()
+    model = nn.Sequential(nn.Linear(3, 4), act, nn.Linear(4, 4), act, nn.Linear(4, 2))
+    net, _ = w.from_model(model)
+    assert [x.activation for x in net.layers] == [tp.Tanh(), tp.Tanh(), tp.Identity()]
+
+
+def test_keras_activations_are_read_with_their_arguments():
+    support.backend("tf.keras")
+    import functools
+
+    import keras
+
+    def dense(**how):
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, **how)])
+
+    elu = functools.partial(keras.activations.elu, alpha=0.5)
+    assert w.from_model(dense(activation=elu))[0].layers[0].activation == tp.ELU(0.5)
+
+    def relu(x):
+        return x * x
+
+    capped = functools.partial(keras.activations.relu, max_value=6)
+    for strange in (relu, capped):
+        with pytest.raises(tp.InvalidInputError):
+            w.from_model(dense(activation=strange))
+    axis = keras.Sequential([*dense().layers, keras.layers.Softmax(axis=0)])
+    axis.build((None, 2))
+    with pytest.raises(tp.InvalidInputError, match="Softmax has no counterpart"):
+        w.from_model(axis)
+    with pytest.raises(tp.InvalidInputError, match="not built"):
+        w.from_model(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_momentum_goes_to_keras_times_the_rate():
+    """torch's velocity holds gradients, Keras's updates: the next step is the same."""
+    support.backend("torch.nn"), support.backend("tf.keras")
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Linear(3, 1)).double()
+    native = torch.optim.SGD(model.parameters(), lr=0.125, momentum=0.875)
+    ones = [torch.ones_like(p) for p in model.parameters()]
+
+    def step(scale):
+        for p, g in zip(model.parameters(), ones, strict=True):
+            p.grad = scale * g
+        native.step()
+
+    step(1.0)
+    source = tp.SGD.torch(0.125, momentum=0.875)
+    target = tp.SGD.keras(0.125, momentum=0.875)
+    _, before = w.from_model(model)
+    state = w.optimizer_state(model, native, source)
+    moved = w.translate_state(state, source, target)
+    keras_model = w.convert(model, "tf.keras")
+    other = w.to_optimizer(keras_model, target, moved)
+    zeros = [np.zeros(v.shape) for v in keras_model.trainable_variables]
+    other.apply(zeros, keras_model.trainable_variables)
+    step(0.0)
+    _, expected = w.from_model(model)
+    _, got = w.from_model(keras_model)
+    for name in expected:
+        assert (expected[name] != before[name]).all()
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-14)
+    equal(w.translate_state(moved, target, source), state)
+
+
+def test_a_state_that_means_something_else_is_refused():
+    raw, corrected = tp.Adam.torch(amsgrad=True), tp.Adam.optax(amsgrad=True)
+    with pytest.raises(tp.InvalidInputError, match="has to start anew"):
+        w.translate_state({}, raw, corrected)
+    with pytest.raises(tp.InvalidInputError, match="is none of"):
+        w.translate_state({}, tp.SGD.torch(momentum=0.9), tp.SGD.keras())
+
+
+def test_an_optimizer_of_another_model_or_rule_is_refused():
+    support.backend("torch.nn"), support.backend("jax.flax")
+    import torch
+
+    one, other = (torch.nn.Sequential(torch.nn.Linear(2, 1)) for _ in range(2))
+    adam = torch.optim.Adam(other.parameters())
+    with pytest.raises(tp.InvalidInputError, match="not of this model"):
+        w.optimizer_state(one, adam, tp.Adam.torch())
+    with pytest.raises(tp.InvalidInputError, match="must be a RMSprop, as spec is"):
+        w.optimizer_state(other, adam, tp.RMSProp.torch())
+    other(torch.ones(1, 2)).sum().backward()
+    adam.step()
+    with pytest.raises(tp.InvalidInputError, match="has no 'max_exp_avg_sq'"):
+        w.optimizer_state(other, adam, tp.Adam.torch(amsgrad=True))
+    from flax import nnx
+
+    inside = nnx.Sequential(nnx.Linear(3, 4, rngs=nnx.Rngs(0)), nnx.relu)
+    model = nnx.Sequential(inside, nnx.Linear(4, 2, rngs=nnx.Rngs(1)))
+    with pytest.raises(tp.InvalidInputError, match=r"a flat nnx\.Sequential"):
+        w.optimizer_state(model, None, tp.Adam.optax())
+
+
+def test_a_class_of_ones_own_takes_its_optimizer_along():
+    support.backend("torch.nn")
+    from torch import nn, optim
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    net = tp.Sequential(tp.Dense(3, 4, "relu"), tp.Dropout(0.5), tp.Dense(4, 2))
+    model = Net()
+    adam = optim.Adam(model.parameters())
+    state = w.optimizer_state(model, adam, tp.Adam.torch(), net)
+    assert {key.partition("/")[2] for key in state} == {"", *net.shapes}
+    again = w.to_optimizer(model, tp.Adam.torch(), state, net)
+    equal(state, w.optimizer_state(model, again, tp.Adam.torch(), net))

@@ -26,6 +26,7 @@ from tetrapla.conversion import (
     optimizer_state,
     to_model,
     to_optimizer,
+    translate_state,
 )
 from tetrapla.files import write_atomically
 from tetrapla.spec.config import from_config, to_config
@@ -41,6 +42,7 @@ __all__ = [
     "save",
     "to_model",
     "to_optimizer",
+    "translate_state",
 ]
 
 FORMAT = 1  # counts up when older versions could no longer read the file

@@ -86,6 +86,13 @@ class Backend(backend.Backend):
         model: nnx.Sequential,
         native: nnx.Optimizer,
     ) -> Arrays:
+        check_flat(model)
+        kept = optimizers.trees(hyper, native.opt_state)
+        missing = [slot for slot, tree in kept.items() if tree is None]
+        if missing:
+            raise InvalidInputError(
+                f"the optimizer has no {missing[0]!r}, {hyper} has"
+            )
         state = optimizers.state_of(hyper, model, native)
         slots, names = hyper.slots, layers.parameters(model)
         return backend.state_of(state, slots, names, state["t"])
@@ -97,6 +104,7 @@ class Backend(backend.Backend):
         model: nnx.Sequential,
         state: Arrays,
     ) -> nnx.Optimizer:
+        check_flat(model)
         names = layers.parameters(model)
         ours = backend.native_state(state, hyper.slots, names)
         return optimizers.of_model(hyper, model, ours)
@@ -120,3 +128,14 @@ class Backend(backend.Backend):
         if isinstance(what, spec.Loss):
             return losses.supports(what)
         return optimizers.supports(what)
+
+
+def check_flat(model: Any) -> None:
+    """Refuse a model whose optimizer's state has another shape."""
+    flat = isinstance(model, nnx.Sequential)
+    if flat and list(model.layers) == layers.leaves(model):
+        return
+    raise InvalidInputError(
+        "an optimizer is read and made for a flat nnx.Sequential; got "
+        f"a {type(model).__name__} with modules inside modules"
+    )

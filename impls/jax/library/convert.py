@@ -3,7 +3,9 @@
 `build` goes the other way.
 """
 
+from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from flax import nnx
@@ -14,32 +16,45 @@ from tetrapla.spec import Activation, InvalidInputError
 
 from .layers import leaves
 
-PLAIN: list[tuple[Any, type[Activation]]] = [
+
+def leaky_relu(negative_slope: float = 0.01) -> Activation:
+    return spec.LeakyReLU(negative_slope)
+
+
+def elu(alpha: float = 1.0) -> Activation:
+    return spec.ELU(alpha)
+
+
+def gelu(approximate: bool = True) -> Activation:
+    return spec.GELUTanh() if approximate else spec.GELUErf()
+
+
+# jax.nn's functions, with their arguments and defaults
+KNOWN: list[tuple[Any, Callable[..., Activation]]] = [
     (nn.identity, spec.Identity),
     (nn.sigmoid, spec.Sigmoid),
     (nn.tanh, spec.Tanh),
     (nnx.tanh, spec.Tanh),
     (nn.relu, spec.ReLU),
     (nn.softmax, spec.Softmax),
+    (nn.leaky_relu, leaky_relu),
+    (nn.elu, elu),
     (nn.softplus, spec.Softplus),
     (nn.silu, spec.SiLU),
+    (nn.gelu, gelu),
 ]
 
 
 def named(function: Any) -> Activation | None:
     """Return the activation that a function of jax.nn is, or None."""
-    given = {}
+    given: dict[str, Any] = {}
     if isinstance(function, partial):
         function, given = function.func, function.keywords
-    if function is nn.leaky_relu:
-        return spec.LeakyReLU(given.get("negative_slope", 0.01))
-    if function is nn.elu:
-        return spec.ELU(given.get("alpha", 1.0))
-    if function is nn.gelu:
-        exact = not given.get("approximate", True)
-        return spec.GELUErf() if exact else spec.GELUTanh()
-    known = (kind() for g, kind in PLAIN if g is function)
-    return next(known, None)
+    for known, make in KNOWN:
+        if known is function:
+            taken = set(signature(make).parameters)
+            return make(**given) if set(given) <= taken else None
+    return None
 
 
 def dense(layer: nnx.Linear) -> spec.Dense:
@@ -64,5 +79,5 @@ def network(model: nnx.Module) -> spec.Sequential:
         elif g is not None and layers:
             layers[-1] = spec.activated(layers[-1], g)
         else:
-            raise InvalidInputError(f"{child} has no specification")
+            raise InvalidInputError(f"{child} has no counterpart")
     return spec.Sequential(*layers)

@@ -86,8 +86,20 @@ class Backend(backend.Backend):
         native: keras.Optimizer,
     ) -> Arrays:
         theta = layers.parameters(model)
-        if not native.built:
-            native.build(list(theta.values()))
+        rule = type(optimizers.RULES[hyper.name](hyper))
+        if type(native) is not rule:
+            raise InvalidInputError(
+                f"optimizer must be a {rule.__name__}, as spec is, "
+                f"got {type(native).__name__}"
+            )
+        if not native.built:  # nothing has happened yet
+            return self.init_optimizer(hyper, self.weights(model))
+        its = [id(v) for v in native._trainable_variables]
+        if its != [id(v) for v in theta.values()]:
+            raise InvalidInputError(
+                "the optimizer is not of this model, or not of all its "
+                "weights"
+            )
         return self.state(hyper, native, theta)
 
     @backend.placed

@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import keras
@@ -13,30 +15,44 @@ from tetrapla.spec import Activation, InvalidInputError
 
 from .layers import leaves
 
-# Keras's words for its functions, and their defaults there
-PLAIN: dict[str, Callable[[], Activation]] = {
-    "linear": spec.Identity,
-    "sigmoid": spec.Sigmoid,
-    "tanh": spec.Tanh,
-    "relu": spec.ReLU,
-    "softmax": spec.Softmax,
-    "leaky_relu": lambda: spec.LeakyReLU(0.2),
-    "elu": lambda: spec.ELU(1.0),
-    "softplus": spec.Softplus,
-    "silu": spec.SiLU,
-    "gelu": spec.GELUErf,
-}
+
+def leaky_relu(negative_slope: float = 0.2) -> Activation:
+    return spec.LeakyReLU(negative_slope)
+
+
+def elu(alpha: float = 1.0) -> Activation:
+    return spec.ELU(alpha)
+
+
+def gelu(approximate: bool = False) -> Activation:
+    return spec.GELUTanh() if approximate else spec.GELUErf()
+
+
+# Keras's functions, with their arguments and defaults
+KNOWN: list[tuple[Any, Callable[..., Activation]]] = [
+    (keras.activations.linear, spec.Identity),
+    (keras.activations.sigmoid, spec.Sigmoid),
+    (keras.activations.tanh, spec.Tanh),
+    (keras.activations.relu, spec.ReLU),
+    (keras.activations.softmax, spec.Softmax),
+    (keras.activations.leaky_relu, leaky_relu),
+    (keras.activations.elu, elu),
+    (keras.activations.softplus, spec.Softplus),
+    (keras.activations.silu, spec.SiLU),
+    (keras.activations.gelu, gelu),
+]
 
 
 def function(g: Any) -> Activation | None:
     """Return the activation that a function of Keras's is, or None."""
-    given = getattr(g, "keywords", {})  # of a functools.partial
-    word = getattr(getattr(g, "func", g), "__name__", "")
-    if word == "leaky_relu" and "negative_slope" in given:
-        return spec.LeakyReLU(given["negative_slope"])
-    if word == "gelu" and given.get("approximate"):
-        return spec.GELUTanh()
-    return PLAIN[word]() if word in PLAIN else None
+    given: dict[str, Any] = {}
+    if isinstance(g, partial):
+        g, given = g.func, g.keywords
+    for known, make in KNOWN:
+        if known is g:
+            taken = set(signature(make).parameters)
+            return make(**given) if set(given) <= taken else None
+    return None
 
 
 def named(layer: keras.Layer) -> Activation | None:
@@ -44,13 +60,15 @@ def named(layer: keras.Layer) -> Activation | None:
     match layer:
         case keras.layers.Activation():
             return function(layer.activation)
-        case keras.layers.ReLU(max_value=None, negative_slope=0.0):
+        case keras.layers.ReLU(
+            max_value=None, negative_slope=0.0, threshold=0.0
+        ):
             return spec.ReLU()
         case keras.layers.LeakyReLU():
             return spec.LeakyReLU(float(layer.negative_slope))
         case keras.layers.ELU():
             return spec.ELU(float(layer.alpha))
-        case keras.layers.Softmax():
+        case keras.layers.Softmax(axis=-1):
             return spec.Softmax()
         case keras.layers.Identity():
             return spec.Identity()
@@ -85,5 +103,5 @@ def network(model: keras.Model) -> spec.Sequential:
             layers[-1] = spec.activated(layers[-1], g)
         elif not isinstance(child, keras.layers.Flatten):
             kind = type(child).__name__
-            raise InvalidInputError(f"a {kind} has no specification")
+            raise InvalidInputError(f"a {kind} has no counterpart")
     return spec.Sequential(*layers)

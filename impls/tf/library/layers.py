@@ -108,6 +108,8 @@ def places(
 
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
     """Return Keras's variables, by the weights' names."""
+    if not model.built:
+        raise InvalidInputError("the model is not built yet")
     named = {}
     for i, layer in places(model):
         if isinstance(layer, keras.layers.Dense):

@@ -68,13 +68,17 @@ class Backend(backend.Backend):
         native: torch.optim.Optimizer,
     ) -> Arrays:
         names = layers.parameters(model)
-        weights = self.weights(model)
-        state = self.init_optimizer(hyper, weights)
+        state = self.init_optimizer(hyper, self.weights(model))
+        check_of_model(hyper, names, native)
         for name, theta in names.items():
             kept = native.state.get(theta, {})
             if "step" in kept:
                 state["t"] = np.array(int(kept["step"]), np.int64)
             for slot, own in self.slots(hyper).items():
+                if kept and own not in kept:
+                    raise InvalidInputError(
+                        f"the optimizer has no {own!r}, {hyper} has"
+                    )
                 if kept.get(own) is not None:
                     value = transposed(backend.array(kept[own]))
                     state[f"{slot}/{name}"] = value
@@ -131,6 +135,22 @@ class Backend(backend.Backend):
         if isinstance(what, spec.Loss):
             return spec.Support("native")
         return optimizers.supports(what)
+
+
+def check_of_model(
+    hyper: spec.Optimizer, names: dict[str, Tensor], native: Any
+) -> None:
+    """Refuse an optimizer of another rule, or of other weights."""
+    rule = type(optimizers.optimizer(hyper, names))
+    if type(native) is not rule:
+        raise InvalidInputError(
+            f"optimizer must be a {rule.__name__}, as spec is, "
+            f"got {type(native).__name__}"
+        )
+    groups = native.param_groups
+    its = {id(theta) for group in groups for theta in group["params"]}
+    if any(id(theta) not in its for theta in names.values()):
+        raise InvalidInputError("the optimizer is not of this model")
 
 
 def transposed(a: Array) -> Array:

@@ -32,7 +32,7 @@ def named(module: nn.Module) -> Activation | None:
             return spec.GELUTanh()
         case nn.Softmax() if module.dim in (-1, 1):
             return spec.Softmax()
-        case nn.Softplus(beta=1):
+        case nn.Softplus(beta=1) if module.threshold >= 20:
             return spec.Softplus()
     kind = PLAIN.get(type(module))
     return None if kind is None else kind()
@@ -45,10 +45,12 @@ def dense(layer: nn.Linear) -> spec.Dense:
 
 def network(model: nn.Module) -> spec.Sequential:
     """Return the specification of a network of torch's own modules."""
-    if not isinstance(model, nn.Sequential):
+    every = [m for m in model.modules() if list(m.children())]
+    if any(type(m).forward is not nn.Sequential.forward for m in every):
         raise InvalidInputError(
             f"what a {type(model).__name__} does with its modules is "
-            "in its forward: give net, or an nn.Sequential"
+            "in its forward: give net, or an nn.Sequential of torch's "
+            "own modules"
         )
     layers: list[spec.Layer] = []
     for child in leaves(model):
@@ -61,5 +63,5 @@ def network(model: nn.Module) -> spec.Sequential:
             layers[-1] = spec.activated(layers[-1], g)
         elif not isinstance(child, nn.Flatten):
             kind = type(child).__name__
-            raise InvalidInputError(f"a {kind} has no specification")
+            raise InvalidInputError(f"a {kind} has no counterpart")
     return spec.Sequential(*layers)

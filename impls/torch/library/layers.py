@@ -77,8 +77,12 @@ def sequential(
 
 
 def leaves(model: nn.Module) -> list[nn.Module]:
-    """Return the modules inside, in the order of their registration."""
-    return [m for m in model.modules() if not list(m.children())]
+    """Return the modules inside, in the order of their registration.
+
+    One that is registered twice, a ReLU say, is there twice.
+    """
+    every = model.named_modules(remove_duplicate=False)
+    return [m for _, m in every if not list(m.children())]
 
 
 def places(model: nn.Module) -> Iterator[tuple[int, nn.Module]]:
@@ -92,11 +96,13 @@ def places(model: nn.Module) -> Iterator[tuple[int, nn.Module]]:
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:
     """Return torch's parameters, by the weights' names."""
-    named = {}
+    named: dict[str, Tensor] = {}
     for i, child in places(model):
         if isinstance(child, nn.Linear):
             if child.bias is None:
                 raise InvalidInputError("a Linear without a bias")
+            if any(child.weight is w for w in named.values()):
+                raise InvalidInputError("a Linear that is used twice")
             named[f"{i}.weight"] = child.weight
             named[f"{i}.bias"] = child.bias
     return named
