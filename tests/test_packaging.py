@@ -53,6 +53,7 @@ def sources() -> set[str]:
         f"tetrapla/{p.relative_to(ROOT).as_posix()}" for p in ROOT.glob("impls/**/*.py")
     }
     data = {"tetrapla/parity/page.css", "tetrapla/parity/page.js"}
+    data |= {"tetrapla/atlas/seen.json"}
     return src | impls | data | {"tetrapla/py.typed", "tetrapla/impls/py.typed"}
 
 

@@ -275,7 +275,8 @@ class Backend:
             weight.grad = self.tensor(gradients[name])
         native = self.optimizer(optimizer, theta, state)
         native.step()
-        slots, t = self.slots(optimizer), state["t"] + 1
+        slots = self.slots(optimizer)
+        t = self.counted(native, state["t"] + 1)
         return arrays(theta), state_of(native, slots, weights, t)
 
     def supports(
@@ -298,10 +299,15 @@ class Backend:
             x, y = self.tensor(data[0]), self.tensor(data[1])
             loss = loop.training.loss
             self.training.fit(model, loss, optimizer, x, y, loop)
-            t = first.optimizer["t"] + loop.state.step - first.step
+            steps = loop.state.step - first.step
+            t = self.counted(optimizer, first.optimizer["t"] + steps)
             slots = self.slots(hyper)
             state = state_of(optimizer, slots, net.shapes, t)
             return loop.result(self.laid_out(state))
+
+    def counted(self, optimizer: torch.optim.Optimizer, t: Any) -> Any:
+        """Return the optimizer's own t, which must be this one."""
+        return optimizer.param_groups[0]["t"]
 
     def theta(self, model: Any) -> dict[str, Tensor]:
         """Return the model's parameters, by the weights' names."""

@@ -231,12 +231,13 @@ def state_of(
 
 def lacks(h: Any) -> str:
     """Return what of the rule Optax does not have, and why."""
-    if h.name == "adagrad" and h.eps_place == "outside":
+    if h.name == "adagrad" and h.eps and h.eps_place == "outside":
         return (
             "optax.adagrad adds epsilon under the root, it has no "
             "eps_place='outside'"
         )
-    if getattr(h, "eps_place", "") == "uncorrected":
+    uncorrected = getattr(h, "eps_place", "") == "uncorrected"
+    if uncorrected and h.eps:
         return (
             "optax.adam adds epsilon to the corrected root, it has no "
             "eps_place='uncorrected'"

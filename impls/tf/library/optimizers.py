@@ -143,7 +143,7 @@ def supports(h: Any) -> Support:
     place = EPS_PLACES.get(h.name)
     if h.name == "rmsprop" and h.nesterov:
         return Support("no", "keras.optimizers.RMSprop has no nesterov")
-    if place and h.eps_place != place:
+    if place and h.eps and h.eps_place != place:
         return Support(
             "no",
             f"keras.optimizers' {h.name} has eps_place={place!r}, "

@@ -1,10 +1,4 @@
-"""All together: shuffle, batches, forward, loss, gradient, update.
-
-Quirk: keras's sigmoid and softmax remember their logits on what they
-return, and a loss given that computes from the logits alone, even with
-from_logits=True, where it warns. Training does as Keras does; a trace,
-whose loss must depend on a, hides the logits from it.
-"""
+"""All together: shuffle, batches, forward, loss, gradient, update."""
 
 from functools import partial
 

@@ -91,6 +91,9 @@ class Backend(backend.Backend):
         theta = layers.parameters(model)
         return self.optimizer(hyper, theta, self.laid_out(state))
 
+    def counted(self, optimizer: torch.optim.Optimizer, t: Any) -> Any:
+        return t  # torch's SGD counts no steps
+
     def theta(self, model: nn.Sequential) -> dict[str, Any]:
         return layers.parameters(model)
 

@@ -113,6 +113,12 @@ def decay_first(
     optimizer.register_step_pre_hook(decay)
 
 
+def place(h: Any) -> str:
+    """Return where epsilon stands; 0 stands where torch's does."""
+    eps = getattr(h, "eps", 0.0)
+    return getattr(h, "eps_place", "outside") if eps else "outside"
+
+
 def eps_hat(optimizer: optim.Optimizer, h: Any) -> None:
     """Let epsilon stand beside the raw root: Keras's Adam.
 
@@ -136,7 +142,7 @@ def optimizer(
     native = RULES[hyper.name](hyper, list(weights.values()))
     if decays_first(hyper):
         decay_first(native, hyper.weight_decay)
-    if getattr(hyper, "eps_place", "") == "uncorrected":
+    if place(hyper) == "uncorrected":
         eps_hat(native, hyper)
     return native
 
@@ -145,7 +151,7 @@ def supports(h: Any) -> Support:
     """Return whether torch.optim has the rule, and how."""
     if h.name == "rmsprop" and h.nesterov:
         return Support("no", "torch.optim.RMSprop has no nesterov")
-    if getattr(h, "eps_place", "outside") == "inside":
+    if place(h) == "inside":
         return Support(
             "no",
             f"torch.optim's {h.name} adds epsilon to the root, "
@@ -163,7 +169,7 @@ def supports(h: Any) -> Support:
             "torch.optim.Adam keeps the maximum of the raw v, it has "
             "no amsgrad_max='corrected'",
         )
-    if getattr(h, "eps_place", "") == "uncorrected":
+    if place(h) == "uncorrected":
         return Support(
             "composed",
             "a step_pre_hook that sets each group's eps to "

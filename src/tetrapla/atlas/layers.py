@@ -290,11 +290,11 @@ ROWS = (
         ("https://github.com/google/flax/pull/3841",),
         ("dropout", "training", "evaluation", "eval"),
         write={
-            "torch": "model.eval()",
-            "keras": "model(x, training=True)",
-            "jax": "model.eval()",
+            "torch": "model.train() or model.eval()",
+            "keras": "model(x, training=True) or training=False",
+            "jax": "model.train() or model.eval()",
         },
-        never="say which, always: model.train(), training=True, model.train().",
+        never="say which, always.",
     ),
     Row(
         "dropout-mask",

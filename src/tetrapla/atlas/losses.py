@@ -139,6 +139,7 @@ ROWS = (
         align={
             "torch": {"reduction": "mean"},
             "keras": {"reduction": "sum_over_batch_size"},
+            "jax": {"reduce": "mean"},
         },
         write={
             "torch": "torch.nn.MSELoss()",

@@ -33,14 +33,20 @@ def _row(o: Observed) -> Iterator[str]:
     yield o.row.why
     if len(o.aligned) > 1:
         equal = "Equal" if alike(o.aligned.values()) else "Not equal"
-        codes = (
-            f"`{o.row.write[name]}`" if name in o.row.write else f"{name} as it comes"
-            for name in o.aligned
-        )
+        codes = (_code(o, name) for name in o.aligned)
         yield f"{equal} with: {'; '.join(codes)}."
     elif o.row.write:
-        yield "Write: " + "; ".join(f"`{code}`" for code in o.row.write.values()) + "."
+        yield (
+            "Write: "
+            + "; ".join(f"{name}: `{code}`" for name, code in o.row.write.items())
+            + "."
+        )
     if o.row.never:
         yield f"Else: {o.row.never}"
     yield ""
     yield ", ".join(f"<{link}>" for link in o.row.links)
+
+
+def _code(o: Observed, name: str) -> str:
+    code = o.row.write.get(name)
+    return f"{name}: `{code}`" if code else f"{name} as it comes"

@@ -35,12 +35,12 @@ def default(library: str, name: str, setting: str) -> float | str:
 
         import torch
 
-        made = getattr(torch.optim, torch_steps_name(name))
+        made = getattr(torch.optim, class_name(name))
         value = signature(made).parameters[setting].default
     elif library == "keras":
         import keras
 
-        made = getattr(keras.optimizers, torch_steps_name(name))()
+        made = getattr(keras.optimizers, class_name(name))()
         value = made.get_config()[setting]
     else:
         from inspect import Parameter, signature
@@ -53,7 +53,7 @@ def default(library: str, name: str, setting: str) -> float | str:
     return float(f"{value:.7g}") if isinstance(value, float | int) else repr(value)
 
 
-def torch_steps_name(name: str) -> str:
+def class_name(name: str) -> str:
     """Return the class's name, which is the same in PyTorch and Keras."""
     from tetrapla.atlas.run_optimizers import TORCH
 
@@ -70,6 +70,36 @@ def defaults(
         for library, setting in asked.items()
         if setting is not None
     }
+
+
+def torch_small(eps_hat: float | None = None) -> float:
+    """Return Adam's first step on a small gradient; with eps_hat as Keras's."""
+    import torch
+
+    theta = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    optimizer = torch.optim.Adam([theta], lr=1.0)
+    if eps_hat is not None:
+        (group,) = optimizer.param_groups
+        group["eps"] = eps_hat / (1 - group["betas"][1]) ** 0.5
+    theta.grad = torch.full_like(theta, 1e-6)
+    optimizer.step()
+    return float(theta.detach()[0])
+
+
+def optax_small(eps_hat: float | None = None) -> float:
+    """Return Adam's first step on a small gradient; with eps_hat as Keras's."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        rule = optax.adam(1.0)
+        if eps_hat is not None:
+            eps = lambda count: eps_hat / jnp.sqrt(1 - 0.999 ** (count + 1.0))  # noqa: E731
+            rule = optax.inject_hyperparams(optax.adam)(1.0, eps=eps)
+        theta = jnp.zeros(1)
+        steps, _ = rule.update(jnp.full(1, 1e-6), rule.init(theta), theta)
+        return float(steps[0])
 
 
 def torch_clipped() -> float:
@@ -106,6 +136,80 @@ def optax_clipped() -> float:
     return float(steps[0][0])
 
 
+def torch_l2() -> float:
+    """Return what weight decay took off a weight of 2."""
+    return 2 - torch_steps("sgd", [0.0], start=2.0, lr=1.0, weight_decay=0.5)
+
+
+def keras_l2(l2: float = 0.5) -> float:
+    """Return what a regularizer's gradient takes off a weight of 2."""
+    import keras
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"), tf.GradientTape() as tape:
+        theta = tf.constant([2.0])
+        tape.watch(theta)
+        penalty = keras.regularizers.L2(l2)(theta)
+    return float(tape.gradient(penalty, theta)[0])
+
+
+def optax_l2() -> float:
+    """Return what decayed weights add to a gradient."""
+    import jax.numpy as jnp
+    import optax
+
+    rule, theta = optax.add_decayed_weights(0.5), jnp.array([2.0])
+    return float(rule.update(jnp.zeros(1), rule.init(theta), theta)[0][0])
+
+
+def torch_rates(every_batch: bool = False) -> str:
+    """Return the rates of six steps under StepLR(2, 0.5)."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    rates = []
+    for batch in range(6):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if every_batch or batch % 3 == 2:
+            scheduler.step()
+    return listed(rates)
+
+
+def keras_rates() -> str:
+    """Return the rates of six steps under ExponentialDecay."""
+    import keras
+
+    schedule = keras.optimizers.schedules.ExponentialDecay(1.0, 2, 0.5, staircase=True)
+    theta = keras.Variable([0.0], dtype="float32")
+    optimizer = keras.optimizers.SGD(schedule)
+    optimizer.build([theta])
+    rates = []
+    for _ in range(6):
+        rates.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+        optimizer.apply([keras.ops.zeros((1,))])
+    return listed(rates)
+
+
+def optax_rates() -> str:
+    """Return the rates of six steps under exponential_decay."""
+    import jax.numpy as jnp
+    import optax
+
+    rule = optax.sgd(optax.exponential_decay(1.0, 2, 0.5, staircase=True))
+    state, rates = rule.init(jnp.zeros(1)), []
+    for _ in range(6):
+        steps, state = rule.update(jnp.ones(1), state)
+        rates.append(-float(steps[0]))
+    return listed(rates)
+
+
+def listed(rates: Sequence[float]) -> str:
+    """Return numbers as words."""
+    return ", ".join(f"{rate:g}" for rate in rates)
+
+
 CONSTANT: dict[str, Any] = {
     "name": "rmsprop",
     "gradients": [0.3] * 30,
@@ -123,16 +227,29 @@ ROWS = (
         "PyTorch and Optax divide the corrected moments, m^ / (sqrt(v^) + eps). Keras "
         "divides the raw ones and scales after, the paper's epsilon-hat: that is "
         "eps / sqrt(1 - beta2^t) in the others' formula, 32 times eps at first.",
-        run("adam", [1e-6], [1.0]),
+        {
+            "torch": torch_small,
+            "keras": partial(keras_steps, "adam", [1e-6], [1.0]),
+            "jax": optax_small,
+        },
         (
             "https://github.com/pytorch/pytorch/issues/104857",
             "https://github.com/google-deepmind/optax/issues/571",
             "https://github.com/tensorflow/tensorflow/issues/9047",
         ),
         ("adam", "adamw", "epsilon"),
-        write={"torch": "group['eps'] = 1e-7 / sqrt(1 - beta2**t) before step t"},
-        never="so PyTorch does what Keras does; no constant epsilon does, and Keras and "
-        "Optax have no other place. tetrapla's from-scratch backends have all: "
+        write={
+            "torch": "group['eps'] = 1e-7 / sqrt(1 - beta2**t) before step t",
+            "jax": "optax.inject_hyperparams(optax.adam)(lr, eps=lambda count: "
+            "1e-7 / jnp.sqrt(1 - 0.999 ** (count + 1.0)))",
+        },
+        align={
+            "torch": {"eps_hat": 1e-7},
+            "jax": {"eps_hat": 1e-7},
+        },
+        never="so both do what Keras does, but for its float32 beta; no constant epsilon "
+        "does. Keras does what the others do only in a subclass that sets self.epsilon in "
+        "update_step. tetrapla's from-scratch backends have all: "
         "tp.Adam.keras(), tp.Adam.torch().",
     ),
     Row(
@@ -421,6 +538,46 @@ ROWS = (
             "torch": "torch.optim.AdamW(params, weight_decay=0.5)",
             "keras": "keras.optimizers.Adam(weight_decay=0.5)",
             "jax": "optax.adamw(lr, weight_decay=0.5)",
+        },
+    ),
+    Row(
+        "l2-factor",
+        "optimizers",
+        "What an L2 of 0.5 adds to the gradient",
+        "one step of plain gradient descent, lr 1, from 2 with no other gradient",
+        "PyTorch's weight_decay and optax.add_decayed_weights add lambda theta; a Keras "
+        "regularizer adds lambda theta^2 to the loss, whose derivative is twice that. "
+        "Keras's own weight_decay is decoupled.",
+        {"torch": torch_l2, "keras": keras_l2, "jax": optax_l2},
+        ("https://github.com/google-deepmind/optax/issues/417",),
+        ("adam", "sgd", "rmsprop", "weight-decay", "l2", "regularizer"),
+        align={"torch": {}, "keras": {"l2": 0.25}, "jax": {}},
+        write={
+            "torch": "torch.optim.SGD(params, lr, weight_decay=0.5)",
+            "keras": "Dense(n, kernel_regularizer=keras.regularizers.L2(0.25))",
+            "jax": "optax.chain(optax.add_decayed_weights(0.5), optax.sgd(lr))",
+        },
+    ),
+    Row(
+        "learning-rate-schedule",
+        "optimizers",
+        "What a schedule counts",
+        "halve the rate every 2, two epochs of three batches: the rate of each step",
+        "torch.optim.lr_scheduler counts its own step(), which scripts call once an epoch; "
+        "schedules of Keras and Optax are functions of the optimizer's steps, and start "
+        "at 0 in all three.",
+        {"torch": torch_rates, "keras": keras_rates, "jax": optax_rates},
+        (
+            "https://github.com/pytorch/pytorch/pull/7889",
+            "https://github.com/google-deepmind/optax/issues/415",
+        ),
+        ("schedule", "scheduler", "steplr", "learning-rate", "decay", "epoch"),
+        align={"torch": {"every_batch": True}, "keras": {}, "jax": {}},
+        write={
+            "torch": "scheduler.step() after every batch",
+            "keras": "ExponentialDecay(lr, 2, 0.5, staircase=True); for epochs multiply 2 "
+            "by the batches",
+            "jax": "optax.exponential_decay(lr, 2, 0.5, staircase=True); likewise",
         },
     ),
     Row(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from tetrapla.atlas.code import written
-from tetrapla.atlas.row import Observed, alike, observe, plain
+from tetrapla.atlas.row import Observed, observe, plain
 from tetrapla.atlas.rows import about
 from tetrapla.backends import load
 from tetrapla.spec import OPTIMIZERS, Optimizer
@@ -140,10 +140,5 @@ def rows(word: str, libraries: tuple[str, str]) -> list[Observed]:
 
 def optimizer_named(word: str) -> str | None:
     """Return the optimizer that a word names, if it names one."""
-    name = plain(word).replace("-", "")
+    name = plain(word)
     return name if name in OPTIMIZERS else None
-
-
-def agree(o: Observed) -> bool:
-    """Return whether both answers of a row are the same."""
-    return alike(o.answers.values())

@@ -43,17 +43,22 @@ class Row:
     def matches(self, word: str) -> bool:
         """Return whether a reader who asks for the word means this row."""
         wanted = plain(word)
-        known = (self.name, self.topic, self.topic.rstrip("s"), *self.words)
-        return wanted in {plain(k) for k in known} or wanted in plain(self.name).split("-")
+        known = {plain(k) for k in (self.name, self.topic, *self.words)}
+        known |= {k.removesuffix("s") for k in known} | {plain(self.topic)[:-2]}
+        parts = {plain(part) for part in self.name.split("-")}
+        return wanted in known | parts or wanted.removesuffix("loss") in known
 
 
 def plain(word: str) -> str:
     """Return a word as it is compared: RMSProp, rmsprop and RMSprop are one.
 
-    >>> plain("Leaky_ReLU")
-    'leaky-relu'
+    >>> plain("Leaky_ReLU"), plain("eps")
+    ('leakyrelu', 'epsilon')
     """
-    return word.lower().replace("_", "-").replace(" ", "-")
+    squashed = "".join(c for c in word.lower() if c.isalnum())
+    return {"eps": "epsilon", "lr": "learningrate", "wd": "weightdecay"}.get(
+        squashed, squashed
+    )
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,14 @@ class Observed:
         return len(self.answers) < 2 or alike(self.answers.values())
 
     @property
+    def sign(self) -> str:
+        """The mark of the row: = equal, ≈ but for rounded hyper-parameters, ≠ not."""
+        answers = list(self.answers.values())
+        if self.same:
+            return "="
+        return "≈" if alike(answers, 1e-4) else "≠"
+
+    @property
     def apart(self) -> float | None:
         """The largest difference of two answers, where they are numbers."""
         numbers = [a for a in self.answers.values() if isinstance(a, float)]
@@ -78,20 +91,20 @@ class Observed:
         return max(numbers) - min(numbers)
 
 
-def alike(answers: Iterable[Answer]) -> bool:
+def alike(answers: Iterable[Answer], within: float = 2.0**-22) -> bool:
     """Return whether answers are the same: numbers within a float32's rounding.
 
     >>> alike([0.1 + 0.2, 0.3]), alike([0.3, "0.3"])
     (True, False)
     """
     first, *others = answers
-    return all(_near(first, other) for other in others)
+    return all(_near(first, other, within) for other in others)
 
 
-def _near(a: Answer, b: Answer) -> bool:
+def _near(a: Answer, b: Answer, within: float) -> bool:
     if isinstance(a, str) or isinstance(b, str):
         return a == b
-    return math.isclose(a, b, rel_tol=2.0**-22) or (math.isnan(a) and math.isnan(b))
+    return math.isclose(a, b, rel_tol=within) or (math.isnan(a) and math.isnan(b))
 
 
 def shown(answer: Answer, digits: int = 6) -> str:

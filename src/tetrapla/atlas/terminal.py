@@ -18,6 +18,8 @@ def optimizer(found: Optimizers) -> Iterator[str]:
     yield click.style(f"{found.name} of {a} and of {b}: {verdict}", bold=True)
     yield f"  {a:6} {found.code[0]}  = {found.presets[0]}"
     yield f"  {b:6} {found.code[1]}  = {found.presets[1]}"
+    if "jax" in found.libraries:
+        yield "  Optax has no default learning rate: what stands here is tetrapla's"
     for d in found.differences:
         beside = f"  (only with {d.only_with})" if d.only_with else ""
         yield f"  {d.field}: {a} {d.values[0]}, {b} {d.values[1]}{beside}"
@@ -34,8 +36,7 @@ def optimizer(found: Optimizers) -> Iterator[str]:
 def row(o: Observed, brief: bool = False) -> Iterator[str]:
     """Yield a row for people; `brief` says only what one screen has room for."""
     answers = ", ".join(f"{name} {shown(a)}" for name, a in o.answers.items())
-    sign = "=" if o.same else "≠"
-    yield click.style(f"{sign} {o.row.title}", bold=True)
+    yield click.style(f"{o.sign} {o.row.title}", bold=True)
     yield f"    {o.row.example}: {answers}" + (
         f"; {o.apart:.3g} apart" if o.apart and not brief else ""
     )
@@ -43,13 +44,14 @@ def row(o: Observed, brief: bool = False) -> Iterator[str]:
     if len(o.aligned) > 1:
         equal = "equal" if alike(o.aligned.values()) else "NOT equal"
         yield f"    {equal} with: " + "; ".join(
-            o.row.write.get(name, f"{name} as it comes") for name in o.aligned
+            f"{name}: {o.row.write[name]}" if name in o.row.write else f"{name} as it comes"
+            for name in o.aligned
         )
     elif o.row.write:
         yield "    write: " + "; ".join(
-            code for name, code in o.row.write.items() if name in o.answers
+            f"{name}: {code}" for name, code in o.row.write.items() if name in o.answers
         )
-    if o.row.never:
+    if o.row.never and not (brief and o.row.write):
         yield from _wrapped(f"else: {o.row.never}", "    ")
     yield click.style(
         f"    {'  '.join(o.row.links[:1] if brief else o.row.links)}", dim=True

@@ -21,7 +21,7 @@ from tetrapla.parity.suite_networks import (
     trainings,
 )
 from tetrapla.parity.suite_optimizers import optimizer_cases
-from tetrapla.spec.activations import Softmax
+from tetrapla.spec.activations import Softmax, Softplus
 from tetrapla.spec.losses import (
     OVER_OUTPUTS,
     REDUCTIONS,
@@ -55,6 +55,9 @@ def _activations() -> Iterator[Case]:
         yield ActivationCase(f"{name}-float64", row, g, numbers, dtypes=("float64",))
         nan = np.where(np.arange(z.size).reshape(z.shape) % 11 == 0, np.nan, z)
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
+    # Where libraries' softplus becomes linear: 20 in one, 34 or 40 in others.
+    z = samples.fixed(np.linspace(15.0, 45.0, 31).reshape(1, -1))
+    yield ActivationCase("activation/softplus-knee", "activation/softplus", Softplus(), z)
     # Logits have ties, 0, -0 and +-1e4 among them.
     for label, shape in {"width-1": (3, 1), "rank-1": (5,), "rank-3": (2, 3, 4)}.items():
         name, g = f"activation/softmax-{label}", Softmax()
