@@ -70,6 +70,8 @@ def _torch(spec: Any, chosen: dict[str, Any]) -> str:
     kind = TORCH[spec.name]
     if kind == "Adam" and spec.weight_decay and spec.decay == "decoupled":
         kind = "AdamW"
+    if spec.decay == "decoupled" and "Adam" not in kind:
+        chosen.pop("weight_decay", None)  # a hook's, which `supports` describes
     args = {_TORCH[name]: value for name, value in chosen.items() if name in _TORCH}
     if "rho" in args and spec.name == "rmsprop":
         args["alpha"] = args.pop("rho")
@@ -79,23 +81,50 @@ def _torch(spec: Any, chosen: dict[str, Any]) -> str:
 
 
 def _keras(spec: Any, chosen: dict[str, Any]) -> str:
+    if spec.decay == "coupled":
+        chosen.pop("weight_decay", None)  # an update_step's, as `supports` describes
     args = {_KERAS[name]: value for name, value in chosen.items() if name in _KERAS}
     return f"keras.optimizers.{KERAS[spec.name]}({_arguments(args)})"
 
 
 def _optax(spec: Any, chosen: dict[str, Any]) -> str:
+    own = spec.name in ("adam", "adamw") and spec.decay == "decoupled" and not spec.amsgrad
+    decay = spec.weight_decay
+    if not own and spec.name != "adadelta":
+        chosen.pop("weight_decay", None)
+    elif spec.name == "adadelta" and spec.decay == "decoupled":
+        own = not chosen.pop("weight_decay", None)
+    rule = _optax_rule(spec, chosen)
+    if not decay or own or (spec.name == "adadelta" and spec.decay == "coupled"):
+        return rule
+    if spec.decay == "coupled":
+        return f"optax.chain(optax.add_decayed_weights({decay!r}), {rule})"
+    return f"optax.chain({rule}, optax.add_decayed_weights({-spec.lr * decay!r}))"
+
+
+def _optax_rule(spec: Any, chosen: dict[str, Any]) -> str:
+    momentum = getattr(spec, "momentum", 0.0)
+    trace = momentum and f"optax.trace({momentum!r}, nesterov={spec.nesterov})"
+    rate = f"optax.scale_by_learning_rate({spec.lr!r})"
+    inside = getattr(spec, "eps_place", "") == "inside"
+    if momentum and spec.name == "sgd" and spec.velocity == "updates":
+        return f"optax.chain({rate}, {trace})"
+    if momentum and spec.name == "rmsprop" and spec.velocity == "gradients":
+        scale = "scale_by_stddev" if spec.centered else "scale_by_rms"
+        args = {"decay": spec.rho, "eps": spec.eps, "eps_in_sqrt": inside}
+        return f"optax.chain(optax.{scale}({_arguments(args)}), {trace}, {rate})"
     args = {_OPTAX[name]: value for name, value in chosen.items() if name in _OPTAX}
     name = spec.name
     if name == "rmsprop":
         if "rho" in args:
             args["decay"] = args.pop("rho")
-        if spec.eps_place == "outside":
+        if not inside:
             args["eps_in_sqrt"] = False
-    if name == "adam" and spec.eps_place == "inside":
+    if name in ("adam", "adamw") and inside:
         args |= {"eps": 0.0, "eps_root": spec.eps}
     if name == "adam" and spec.weight_decay and spec.decay == "decoupled":
         name = "adamw"
-    if name == "adam" and spec.amsgrad:
+    if name in ("adam", "adamw") and spec.amsgrad:
         name = "amsgrad"
     return f"optax.{name}({_arguments(args)})"
 

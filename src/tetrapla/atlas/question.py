@@ -1,7 +1,9 @@
 """Answer one question: two libraries, and an optimizer or another word."""
 
-from collections.abc import Iterator
+from ast import literal_eval
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from tetrapla.atlas.code import written
 from tetrapla.atlas.row import Observed, observe, plain
 from tetrapla.atlas.rows import about
 from tetrapla.backends import load
-from tetrapla.spec import OPTIMIZERS, Optimizer
+from tetrapla.spec import OPTIMIZERS, InvalidInputError, Optimizer, Support
 
 # What readers call the libraries.
 NAMES = {
@@ -67,7 +69,8 @@ class Optimizers:
     code: tuple[str, str]
     presets: tuple[str, str]
     differences: tuple[Difference, ...]
-    ways: tuple[Way, ...]
+    ways: tuple[Way, Way]
+    own: tuple[Support, Support]  # of each library for its own preset, so given
 
     @property
     def same(self) -> bool:
@@ -75,21 +78,49 @@ class Optimizers:
         return all(d.only_with for d in self.differences)
 
 
-def optimizers(name: str, libraries: tuple[str, str]) -> Optimizers:
-    """Return how two libraries' optimizers of a name differ, and what to write."""
+def optimizers(
+    name: str, libraries: tuple[str, str], settings: Mapping[str, Any] | None = None
+) -> Optimizers:
+    """Return how two libraries' optimizers of a name differ, and what to write.
+
+    `settings` are fields of the specification, given to both.
+    """
     kind = OPTIMIZERS[name]
-    a, b = (getattr(kind, PRESETS[library])() for library in libraries)
+    given = dict(settings or {})
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for field in given:
+        if field not in known:
+            raise InvalidInputError(
+                f"{name} has no setting {field!r}; it has {', '.join(known)}"
+            )
+    a, b = (getattr(kind, PRESETS[library])(**given) for library in libraries)
+    said = ", ".join(f"{field}={value!r}" for field, value in given.items())
     return Optimizers(
         name,
         libraries,
         (written(libraries[0], a), written(libraries[1], b)),
-        tuple(f"tp.{kind.__name__}.{PRESETS[library]}()" for library in libraries),  # type: ignore[arg-type]
+        tuple(f"tp.{kind.__name__}.{PRESETS[library]}({said})" for library in libraries),  # type: ignore[arg-type]
         tuple(_differences(a, b)),
+        (way(libraries[0], libraries[1], b), way(libraries[1], libraries[0], a)),
         tuple(
-            way(*pair)
-            for pair in ((libraries[0], libraries[1], b), (libraries[1], libraries[0], a))
-        ),
+            load(BACKENDS[x]).supports(y) for x, y in zip(libraries, (a, b), strict=True)
+        ),  # type: ignore[arg-type]
     )
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Return what a word such as momentum=0.9 says.
+
+    >>> setting("amsgrad=True"), setting("decay=coupled")
+    (('amsgrad', True), ('decay', 'coupled'))
+    """
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise InvalidInputError(f"a setting is NAME=VALUE, as momentum=0.9; got {text!r}")
+    try:
+        return name, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 def _differences(a: Optimizer, b: Optimizer) -> Iterator[Difference]:

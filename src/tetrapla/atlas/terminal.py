@@ -16,8 +16,12 @@ def optimizer(found: Optimizers) -> Iterator[str]:
     a, b = found.libraries
     verdict = "the same" if found.same else "not the same"
     yield click.style(f"{found.name} of {a} and of {b}: {verdict}", bold=True)
-    yield f"  {a:6} {found.code[0]}  = {found.presets[0]}"
-    yield f"  {b:6} {found.code[1]}  = {found.presets[1]}"
+    for library, code, preset, own in zip(
+        found.libraries, found.code, found.presets, found.own, strict=True
+    ):
+        yield f"  {library:6} {code}  = {preset}"
+        if own.status != "native":
+            yield f"         {own.status}: {own.reason}"
     if "jax" in found.libraries:
         yield "  Optax has no default learning rate: what stands here is tetrapla's"
     for d in found.differences:
@@ -40,7 +44,8 @@ def row(o: Observed, brief: bool = False) -> Iterator[str]:
     yield f"    {o.row.example}: {answers}" + (
         f"; {o.apart:.3g} apart" if o.apart and not brief else ""
     )
-    yield from _wrapped(o.row.why, "    ")
+    why = o.row.why
+    yield from _wrapped(f"{why.split('. ')[0].rstrip('.')}." if brief else why, "    ")
     if len(o.aligned) > 1:
         equal = "equal" if alike(o.aligned.values()) else "NOT equal"
         yield f"    {equal} with: " + "; ".join(

@@ -13,7 +13,8 @@ from tetrapla.commands import HELP, Refusal
 @click.command(context_settings=HELP)
 @click.argument("first", required=False, metavar="[LIBRARY")
 @click.argument("second", required=False, metavar="LIBRARY")
-@click.argument("word", required=False, metavar="WORD]")
+@click.argument("word", required=False, metavar="WORD")
+@click.argument("settings", nargs=-1, metavar="NAME=VALUE ...]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
 @click.option("--check", is_flag=True, help="Say what is no longer as it was.")
@@ -22,6 +23,7 @@ def atlas(
     first: str | None,
     second: str | None,
     word: str | None,
+    settings: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
     check: bool,
@@ -32,14 +34,15 @@ def atlas(
     Every number is the installed library's own, asked for now. `tetrapla
     atlas` prints all rows; `tetrapla atlas torch keras adam` answers one
     question: same or not, why, and what to write to make them equal. WORD is an
-    optimizer, a loss, a layer, an activation, or what a row is about.
+    optimizer, a loss, a layer, an activation, or what a row is about. An
+    optimizer may have settings: `tetrapla atlas torch jax adam weight_decay=1e-4`.
     """
     if (as_json, as_markdown, check, record).count(True) > 1:
         raise Refusal("--json, --markdown and --check are three answers: choose one")
     if first is not None:
         if as_json or as_markdown or check or record:
             raise Refusal("--json, --markdown and --check print the whole atlas")
-        _one(first, second, word)
+        _one(first, second, word, settings)
         return
     from tetrapla.atlas import markdown, seen, terminal
     from tetrapla.atlas.row import observe
@@ -84,11 +87,13 @@ def _libraries(first: str, second: str | None) -> tuple[str, str]:
     return pair[0], pair[1]
 
 
-def _one(first: str, second: str | None, word: str | None) -> None:
+def _one(
+    first: str, second: str | None, word: str | None, settings: tuple[str, ...]
+) -> None:
     from tetrapla.atlas import question, terminal
     from tetrapla.atlas.rows import words
     from tetrapla.atlas.seen import versions
-    from tetrapla.spec import OPTIMIZERS
+    from tetrapla.spec import OPTIMIZERS, InvalidInputError
 
     libraries = _libraries(first, second)
     if word is None:
@@ -98,8 +103,15 @@ def _one(first: str, second: str | None, word: str | None) -> None:
     if name is None and not found:
         known = ", ".join(dict.fromkeys([*OPTIMIZERS, *words()]))
         raise Refusal(f"no row is about {word!r}; there are {known}")
+    if settings and name is None:
+        raise Refusal(f"settings are an optimizer's, and {word!r} is none")
     if name is not None:
-        for line in terminal.optimizer(question.optimizers(name, libraries)):
+        try:
+            given = dict(question.setting(text) for text in settings)
+            answer = question.optimizers(name, libraries, given)
+        except InvalidInputError as error:
+            raise Refusal(str(error)) from error
+        for line in terminal.optimizer(answer):
             click.echo(line)
         if found:
             click.echo()
