@@ -32,7 +32,10 @@ def ask(*arguments: str):
 
 def test_it_is_up_to_date(found):
     assert list(seen.changes(found.values())) == []
-    assert seen.versions(LIBRARIES) == json.loads(seen.FILE.read_text())["versions"]
+    assert (
+        seen.versions(LIBRARIES).keys()
+        == json.loads(seen.FILE.read_text())["versions"].keys()
+    )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

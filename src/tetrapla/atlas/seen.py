@@ -23,7 +23,11 @@ def installed() -> tuple[str, ...]:
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:
     """Return the versions of the libraries' distributions."""
-    return {d: metadata.version(d) for name in libraries for d in DISTRIBUTIONS[name]}
+    return {
+        d: metadata.version(d).partition("+")[0]  # which build is no difference
+        for name in libraries
+        for d in DISTRIBUTIONS[name]
+    }
 
 
 def document(found: Iterable[Observed], libraries: Iterable[str]) -> dict[str, Any]:
