@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tetrapla.atlas.run_optimizers import KERAS, TORCH
+from tetrapla.atlas.run_optimizers import CLASSES
 from tetrapla.spec import Optimizer
 from tetrapla.spec.dialects import PRESETS
 
@@ -67,7 +67,7 @@ def written(library: str, spec: Optimizer) -> str:
 
 
 def _torch(spec: Any, chosen: dict[str, Any]) -> str:
-    kind = TORCH[spec.name]
+    kind = CLASSES[spec.name]
     if kind == "Adam" and spec.weight_decay and spec.decay == "decoupled":
         kind = "AdamW"
     if spec.decay == "decoupled" and "Adam" not in kind:
@@ -84,7 +84,7 @@ def _keras(spec: Any, chosen: dict[str, Any]) -> str:
     if spec.decay == "coupled":
         chosen.pop("weight_decay", None)  # an update_step's, as `supports` describes
     args = {_KERAS[name]: value for name, value in chosen.items() if name in _KERAS}
-    return f"keras.optimizers.{KERAS[spec.name]}({_arguments(args)})"
+    return f"keras.optimizers.{CLASSES[spec.name]}({_arguments(args)})"
 
 
 def _optax(spec: Any, chosen: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-TORCH = {
+CLASSES = {  # one name in PyTorch and in Keras
     "sgd": "SGD",
     "adagrad": "Adagrad",
     "adadelta": "Adadelta",
@@ -11,7 +11,6 @@ TORCH = {
     "adam": "Adam",
     "adamw": "AdamW",
 }
-KERAS = TORCH
 
 
 def torch_steps(
@@ -27,7 +26,7 @@ def torch_steps(
     import torch
 
     theta = torch.nn.Parameter(torch.tensor([start], dtype=getattr(torch, dtype)))
-    optimizer = getattr(torch.optim, TORCH[name])([theta], **settings)
+    optimizer = getattr(torch.optim, CLASSES[name])([theta], **settings)
     for i, g in enumerate(gradients):
         if rates:
             optimizer.param_groups[0]["lr"] = rates[i]
@@ -49,7 +48,7 @@ def keras_steps(
     import keras
 
     theta = keras.Variable([start], dtype=dtype)
-    optimizer = getattr(keras.optimizers, KERAS[name])(**settings)
+    optimizer = getattr(keras.optimizers, CLASSES[name])(**settings)
     optimizer.build([theta])
     for i, g in enumerate(gradients):
         if rates:
