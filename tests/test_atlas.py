@@ -9,9 +9,8 @@ import support
 from click.testing import CliRunner
 
 from tetrapla.atlas import seen
-from tetrapla.atlas.code import written
-from tetrapla.atlas.question import BACKENDS, PRESETS
-from tetrapla.atlas.row import LIBRARIES, Observed, alike, observe
+from tetrapla.atlas.code import PRESETS, written
+from tetrapla.atlas.row import BACKENDS, LIBRARIES, Observed, alike, observe
 from tetrapla.atlas.rows import ROWS, about
 from tetrapla.commands.atlas import atlas
 from tetrapla.spec import OPTIMIZERS
@@ -114,6 +113,7 @@ def test_the_code_is_the_rule(library, name, dialect, settings):
     for _ in range(3):
         weights, state = backend.update(spec, weights, {"w": g}, state)
     got = _steps(library, written(library, spec), np.array([1.0, -2.0]), g, 3)
+    # The same calls, but for jit: some hundred roundings of float64.
     np.testing.assert_allclose(got, weights["w"], rtol=1e-13)
 
 

@@ -109,6 +109,7 @@ def test_a_users_own_model_answers_the_same_everywhere(name):
         expected = np.asarray(model(x))
     for backend in (*support.BACKENDS, *support.LIBRARIES):
         got = support.backend(backend).forward(net, found, x)
+        # probabilities, by another library's matrix product and erf
         np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
@@ -207,6 +208,7 @@ def test_training_goes_on_in_another_library():
     step()
     _, expected = w.from_model(model)
     for name in expected:
+        # one step of float64 in two libraries; a lost moment moves it by 1e-1
         np.testing.assert_allclose(run.weights[name], expected[name], rtol=1e-12)
 
 
@@ -284,6 +286,7 @@ def test_momentum_goes_to_keras_times_the_rate():
     _, got = w.from_model(keras_model)
     for name in expected:
         assert (expected[name] != before[name]).all()
+        # one step, of numbers that float32 has
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-14)
     equal(w.translate_state(moved, target, source), state)
 

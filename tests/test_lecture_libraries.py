@@ -21,6 +21,7 @@ def test_dense_by_calling_is_dense_from_scratch(scratch, library):
     weights = NET.init(seed=0)
     ours = support.backend(scratch).forward(NET, weights, x)
     b = support.backend(library)
+    # float32, another order of addition; the bounds are the parity suite's
     np.testing.assert_allclose(b.forward(NET, weights, x), ours, rtol=1e-5, atol=1e-6)
     model = b.build(NET, weights)
     if library == "torch.nn":

@@ -334,6 +334,7 @@ class Backend:
         return replace(support, reason=f"{support.reason}; {', '.join(there)} have it")
 
     def require(self, what: Optimizer | Loss) -> None:
+        """Raise UnsupportedError where `supports` answers "no"."""
         support = self.supports(what)
         if support.status == "no":
             raise UnsupportedError(

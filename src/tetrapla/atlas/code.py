@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from tetrapla.atlas.row import BACKENDS, LIBRARIES
 from tetrapla.atlas.run_optimizers import CLASSES
-from tetrapla.spec import Optimizer
-from tetrapla.spec.dialects import PRESETS
+from tetrapla.backends import BUILT_IN
+from tetrapla.spec import Optimizer, dialects
+
+# Each library's word in the presets.
+PRESETS = {library: BUILT_IN[BACKENDS[library]].dialect or "" for library in LIBRARIES}
 
 # The specification's fields, and what the libraries call them; a field that is
 # not here is part of a library's formula and cannot be chosen.
@@ -56,7 +60,7 @@ def written(library: str, spec: Optimizer) -> str:
     'torch.optim.RMSprop(params, lr=0.01, alpha=0.9)'
     """
     fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}  # type: ignore[attr-defined]
-    usual = PRESETS[{"jax": "optax"}.get(library, library)][spec.name]
+    usual = dialects.PRESETS[PRESETS[library]][spec.name]
     usual = {"weight_decay": 0.0, "momentum": 0.0} | usual
     chosen = {
         name: value

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tetrapla.atlas.row import Observed, alike, shown
+from tetrapla.atlas.row import Observed, alike, listed, shown
 
 
 def lines(found: Sequence[Observed], versions: Mapping[str, str]) -> Iterator[str]:
     """Yield the whole atlas."""
     yield "# How the libraries differ"
     yield ""
-    there = ", ".join(f"{d} {v}" for d, v in versions.items())
-    yield f"Observed by `tetrapla atlas` with {there}."
+    yield f"Observed by `tetrapla atlas` with {listed(versions)}."
     for topic in dict.fromkeys(o.row.topic for o in found):
         yield ""
         yield f"## {topic.capitalize()}"

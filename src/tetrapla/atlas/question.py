@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tetrapla.atlas.code import written
-from tetrapla.atlas.row import Observed, observe, plain
+from tetrapla.atlas.code import PRESETS, written
+from tetrapla.atlas.row import BACKENDS, Observed, observe, plain
 from tetrapla.atlas.rows import about
 from tetrapla.backends import load
 from tetrapla.spec import OPTIMIZERS, InvalidInputError, Optimizer, Support
@@ -27,8 +27,6 @@ NAMES = {
     "flax": "jax",
     "jax.flax": "jax",
 }
-BACKENDS = {"torch": "torch.nn", "keras": "tf.keras", "jax": "jax.flax"}
-PRESETS = {"torch": "torch", "keras": "keras", "jax": "optax"}
 
 # Fields that matter only beside another: velocity beside momentum ...
 ONLY_WITH = {

@@ -7,6 +7,7 @@ from typing import Any
 
 # PyTorch; Keras on TensorFlow; JAX with Flax and Optax.
 LIBRARIES = ("torch", "keras", "jax")
+BACKENDS = {"torch": "torch.nn", "keras": "tf.keras", "jax": "jax.flax"}
 DISTRIBUTIONS = {
     "torch": ("torch",),
     "keras": ("keras", "tensorflow"),
@@ -114,6 +115,15 @@ def shown(answer: Answer, digits: int = 6) -> str:
     ('-0.240252', 'nan', '(in, out)')
     """
     return f"{answer + 0.0:.{digits}g}" if isinstance(answer, float) else answer
+
+
+def listed(versions: Mapping[str, str]) -> str:
+    """Return versions as words.
+
+    >>> listed({"torch": "2.13.0", "keras": "3.15.1"})
+    'torch 2.13.0, keras 3.15.1'
+    """
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def observe(row: Row, libraries: tuple[str, ...]) -> Observed:

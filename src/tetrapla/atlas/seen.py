@@ -4,11 +4,11 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tetrapla.atlas.row import DISTRIBUTIONS, LIBRARIES, Answer, Observed
+from tetrapla.atlas.row import BACKENDS, DISTRIBUTIONS, LIBRARIES, Answer, Observed
+from tetrapla.backends import available
 from tetrapla.files import write_atomically
 
 FILE = Path(__file__).with_name("seen.json")
@@ -16,9 +16,8 @@ FILE = Path(__file__).with_name("seen.json")
 
 def installed() -> tuple[str, ...]:
     """Return the libraries that are here; imports none."""
-    modules = {"torch": ("torch",), "keras": ("tensorflow", "keras")}
-    modules["jax"] = ("jax", "flax", "optax")
-    return tuple(name for name in LIBRARIES if all(map(find_spec, modules[name])))
+    here = available()
+    return tuple(name for name in LIBRARIES if BACKENDS[name] in here)
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:
@@ -91,4 +90,6 @@ def _close(before: Any, now: Answer) -> bool:
     """Return whether two answers are one, but for the machine's rounding."""
     if isinstance(before, str) or isinstance(now, str) or before is None:
         return bool(before == now)
+    # Some answers are themselves rounding, 6.7e-6 for one: their last digits are
+    # the machine's. A changed default or formula moves more.
     return math.isclose(before, now, rel_tol=1e-3, abs_tol=1e-15)

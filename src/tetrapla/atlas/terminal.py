@@ -5,8 +5,8 @@ from textwrap import wrap
 
 import click
 
-from tetrapla.atlas.question import Optimizers
-from tetrapla.atlas.row import Observed, alike, shown
+from tetrapla.atlas.question import STEPS, Optimizers
+from tetrapla.atlas.row import Observed, alike, listed, shown
 
 WIDTH = 88
 
@@ -34,7 +34,8 @@ def optimizer(found: Optimizers) -> Iterator[str]:
             continue
         how = f" ({way.reason})" if way.status == "composed" else ""
         yield f"  {way.library} as {other}'s: {way.code}{how}"
-        yield f"         tried beside it: {way.apart:.1e} apart after 20 steps in float64"
+        tried = f"{way.apart:.1e} apart after {STEPS} steps in float64"
+        yield f"         tried beside it: {tried}"
 
 
 def row(o: Observed, brief: bool = False) -> Iterator[str]:
@@ -75,6 +76,5 @@ def lines(found: Sequence[Observed], versions: Mapping[str, str]) -> Iterator[st
             if o.row.topic == topic:
                 yield from row(o)
         yield ""
-    there = ", ".join(f"{d} {v}" for d, v in versions.items())
     differ = sum(not o.same for o in found)
-    yield f"{len(found)} rows, {differ} of them differ. Seen with {there}."
+    yield f"{len(found)} rows, {differ} of them differ. Seen with {listed(versions)}."

@@ -91,6 +91,7 @@ def _one(
     first: str, second: str | None, word: str | None, settings: tuple[str, ...]
 ) -> None:
     from tetrapla.atlas import question, terminal
+    from tetrapla.atlas.row import listed
     from tetrapla.atlas.rows import words
     from tetrapla.atlas.seen import versions
     from tetrapla.spec import OPTIMIZERS, InvalidInputError
@@ -118,5 +119,4 @@ def _one(
     for o in found:
         for line in terminal.row(o, brief=name is not None):
             click.echo(line)
-    there = ", ".join(f"{d} {v}" for d, v in versions(libraries).items())
-    click.secho(f"Seen with {there}.", dim=True)
+    click.secho(f"Seen with {listed(versions(libraries))}.", dim=True)
