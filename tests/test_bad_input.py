@@ -14,6 +14,7 @@ import support
 
 import tetrapla as tp
 from tetrapla.backends import Backend
+from tetrapla.checkpoints import Checkpoint
 from tetrapla.spec import InvalidInputError, TrainingState
 
 NET = tp.Sequential(tp.Dense(2, 3, "relu"), tp.Dropout(0.5), tp.Dense(3, 2))
@@ -476,14 +477,14 @@ ROWS = [
         "resume-weights",
         "fit",
         {"resume": WEIGHTS},
-        "resume must be the state of a run, a TrainingState; got dict",
+        "resume must be the state of a run, a TrainingState, or a Checkpoint; got dict",
     ),
     (
         "resume-with-validation",
         "fit",
         {"resume": RESUME, "validation": (X, Y)},
         "the run to resume recorded ['loss'], this one would record "
-        "['loss', 'val_loss']: validation must be given in both or in neither",
+        "['loss', 'val_loss']: validation and metrics must be the same in both",
     ),
     (
         "resume-other-loss",
@@ -503,6 +504,31 @@ ROWS = [
         "fit",
         {"resume": replace(RESUME, optimizer={"t": np.int64(1)})},
         f"state must have exactly the keys {SLOTS}, got ['t']",
+    ),
+    (
+        "resume-inside-another-epoch",
+        "fit",
+        {"resume": replace(RESUME, order=np.arange(5), position=2)},
+        "the run to resume is inside an epoch of 5 samples, the data has 4",
+    ),
+    (
+        "resume-other-data",
+        "fit",
+        {"resume": replace(RESUME, data={"training": "0" * 64})},
+        "the run to resume saw other training data (the fingerprints differ); to go on "
+        "with other data, resume from replace(state, data=None)",
+    ),
+    (
+        "resume-checkpoint-of-another-network",
+        "fit",
+        {"resume": Checkpoint(RESUME, tp.Sequential(tp.Dense(1, 1)), tp.Training(1))},
+        re.compile("the run to resume trained Sequential.*, not Sequential.*"),
+    ),
+    (
+        "checkpoints",
+        "fit",
+        {"checkpoints": "runs"},
+        "checkpoints must be Checkpoints(folder), got str",
     ),
     (
         "on_step",

@@ -115,11 +115,15 @@ FIELDS = {
         "weight_decay": NON_NEGATIVE,
         "amsgrad": NOT_FLAGS,
     },
+    tp.StepDecay: {"every": NOT_COUNTS, "gamma": NOT_POSITIVE},
+    tp.CosineDecay: {"steps": NOT_COUNTS, "final": NON_NEGATIVE},
+    tp.Warmup: {"steps": NOT_COUNTS, "start": NON_NEGATIVE},
     tp.EarlyStopping: {"patience": NOT_COUNTS, "min_delta": NON_NEGATIVE},
     tp.Training: {
         "epochs": NOT_COUNTS,
         "batch_size": NOT_COUNTS,
         "seed": NOT_SEEDS,
+        "l2": NON_NEGATIVE,
         "shuffle": NOT_FLAGS,
         "convergence_threshold": {k: v for k, v in NOT_NUMBERS.items() if k != "none"}
         | NOT_POSITIVE,
@@ -127,7 +131,13 @@ FIELDS = {
     tp.Dense: {"inputs": NOT_COUNTS, "outputs": NOT_COUNTS},
     tp.BinaryCrossEntropy: {"from_logits": NOT_FLAGS},
 }
-NEEDED = {tp.Dense: {"inputs": 2, "outputs": 3}, tp.Training: {"epochs": 1}}
+NEEDED = {
+    tp.Dense: {"inputs": 2, "outputs": 3},
+    tp.StepDecay: {"every": 2},
+    tp.CosineDecay: {"steps": 2},
+    tp.Warmup: {"steps": 2},
+    tp.Training: {"epochs": 1},
+}
 
 
 def field_rows():
@@ -265,7 +275,41 @@ OTHERS = {
     ),
     "state-best-loss": (
         lambda: TrainingState(0, 0, {}, {}, {"loss": []}, best_loss=math.nan),
-        "best_loss must be finite, got nan",
+        "best_loss must be a number, got nan",
+    ),
+    "state-position": (
+        lambda: TrainingState(0, 0, {}, {}, {"loss": []}, order=np.arange(3), position=4),
+        "position must be in [0, 4), got 4",
+    ),
+    "state-position-between-epochs": (
+        lambda: TrainingState(0, 0, {}, {}, {"loss": []}, position=4),
+        "between epochs (order None) position and loss_sum must be 0, got 4 and 0.0",
+    ),
+    "state-order": (
+        lambda: TrainingState(0, 0, {}, {}, {"loss": []}, order=np.array([0, 0, 2])),
+        "order must be the numbers 0 ... 2, each once, got array([0, 0, 2])",
+    ),
+    "schedule": (
+        lambda: tp.Training(1, schedule="cosine"),
+        "schedule must be a schedule, one of ConstantSchedule(...), StepDecay(...), "
+        "CosineDecay(...), Warmup(...), or 'constant'; got 'cosine'",
+    ),
+    "schedule-after-warmup": (
+        lambda: tp.Warmup(3, then=0.1),
+        "then must be a schedule, one of ConstantSchedule(...), StepDecay(...), "
+        "CosineDecay(...), Warmup(...), or 'constant'; got 0.1",
+    ),
+    "metric": (
+        lambda: tp.Training(1, loss="bce", metrics=["accuracy", "r2"]),
+        "metrics of binary_cross_entropy are accuracy; got 'r2'",
+    ),
+    "metric-twice": (
+        lambda: tp.Training(1, metrics=["r2", "r2"]),
+        "metrics must each be there once, got ['r2', 'r2']",
+    ),
+    "metrics-word": (
+        lambda: tp.Training(1, metrics="r2"),
+        "metrics must be a tuple of names, got 'r2'",
     ),
     "state-history": (
         lambda: TrainingState(0, 0, {}, {}, None),

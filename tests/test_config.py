@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tetrapla as tp
-from tetrapla.spec import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, InvalidInputError
+from tetrapla.spec import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
+    InvalidInputError,
+)
 from tetrapla.spec.config import TYPES, from_config, to_config
 from tetrapla.spec.optimizers import (
     ADAM_EPS_PLACES,
@@ -70,6 +77,12 @@ optimizers = st.one_of(
     st.builds(tp.Adam, **adam, decay=choice(DECAYS)),
     st.builds(tp.AdamW, **adam),
 )
+flat_schedules = st.one_of(
+    st.just(tp.ConstantSchedule()),
+    st.builds(tp.StepDecay, every=counts, gamma=st.floats(0, 1, exclude_min=True)),
+    st.builds(tp.CosineDecay, steps=counts, final=non_negative),
+)
+schedules = flat_schedules | st.builds(tp.Warmup, counts, flat_schedules, non_negative)
 stopping = st.builds(tp.EarlyStopping, patience=counts, min_delta=non_negative)
 trainings = st.builds(
     tp.Training,
@@ -81,6 +94,8 @@ trainings = st.builds(
     shuffle=either,
     convergence_threshold=st.none() | positive,
     early_stopping=st.none() | stopping,
+    schedule=schedules,
+    l2=non_negative,
 )
 
 
@@ -95,7 +110,9 @@ def networks(draw):
     return tp.Sequential(*layers)
 
 
-@given(activations | initializers | losses | optimizers | trainings | networks())
+@given(
+    activations | initializers | losses | optimizers | schedules | trainings | networks()
+)
 def test_round_trip_through_json(spec):
     text = json.dumps(to_config(spec), allow_nan=False)
     back = from_config(json.loads(text))
@@ -105,7 +122,7 @@ def test_round_trip_through_json(spec):
 
 
 def test_every_specification_class_is_known():
-    tables = (ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS)
+    tables = (ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, SCHEDULES)
     classes = {cls for table in tables for cls in table.values()}
     classes |= {tp.Dense, tp.Dropout, tp.Sequential, tp.Training, tp.EarlyStopping}
     assert set(TYPES.values()) == classes

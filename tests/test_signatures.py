@@ -29,6 +29,7 @@ EXTRA = {
     ("numpy", "layers.Sequential.backward"): BY_HAND,
     ("numpy", "layers.Sequential.gradients"): BY_HAND,
     ("numpy", "losses.loss_gradient"): BY_HAND,
+    ("numpy", "training.penalty_gradients"): BY_HAND,
     ("jax", "layers.Sequential.load"): PURE,
     ("jax", "optimizers.Optimizer.start"): PURE,
     ("jax", "training.objective"): "jax differentiates a function, not a recording",
@@ -57,7 +58,7 @@ PARAMETERS = {
     ("tf", "optimizers.bias_correction"): (["beta", "t", "dtype"], "t is a variable"),
     ("jax", "optimizers.optimizer"): (["hyper"], PURE),
     ("jax", "training.train_step"): (
-        ["model", "loss", "optimizer", "state", "x", "y", "key"],
+        ["model", "loss", "optimizer", "state", "eta", "x", "y", "key", "l2"],
         PURE,
     ),
     ("jax", "training.fit"): (
@@ -67,8 +68,10 @@ PARAMETERS = {
 }
 FILES_OF_ONE = {("jax", "precision"): "float64 needs a scope in jax"}
 
-# a dataclass writes its own __init__
-WITHOUT = {("jax", "optimizers.Optimizer.__init__"): "a frozen dataclass"}
+WITHOUT = {
+    ("jax", "optimizers.Optimizer.__init__"): "a frozen dataclass writes its own",
+    ("numpy", "training.penalty"): "only its gradient is needed by hand",
+}
 
 
 def functions(

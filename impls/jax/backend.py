@@ -304,25 +304,30 @@ class Backend:
         loop.outside = users_settings()
         loop.weights = lambda: self.weights(model)
         loop.tensor = jnp.asarray
-        slots, first = loop.training.optimizer.slots, loop.state
+        first, loss = loop.state, loop.training.loss
+        # another learning rate is another argument, not another program
+        hyper, names = loop.training.optimizer.with_lr(0.0), net.shapes
         with self.scope():
             model = self.model(net, first.weights)
             x, y = jnp.array(data[0]), jnp.array(data[1])
-            state = native_state(first.optimizer, slots, net.shapes)
-            state = self.trained(model, state, x, y, loop)
-            steps = loop.state.step - first.step
-            t = first.optimizer["t"] + steps
-            return loop.result(state_of(state, slots, net.shapes, t))
+            state = native_state(first.optimizer, hyper.slots, names)
+            given, now = self.running(hyper, model, state)
 
-    def trained(
+            def canonical() -> Arrays:
+                steps = loop.state.step - first.step
+                t = first.optimizer["t"] + steps
+                with self.scope():
+                    return state_of(now(), hyper.slots, names, t)
+
+            loop.optimizer = canonical
+            self.training.fit(model, loss, *given, x, y, loop)
+            return loop.result()
+
+    def running(
         self,
+        hyper: spec.Optimizer,
         model: Any,
         state: optimizers.State,
-        x: jax.Array,
-        y: jax.Array,
-        loop: spec.Loop,
-    ) -> optimizers.State:
-        """Train the model; return the optimizer's state after it."""
-        optimizer = optimizers.optimizer(loop.training.optimizer)
-        loss = loop.training.loss
-        return training.fit(model, loss, optimizer, state, x, y, loop)
+    ) -> tuple[tuple[Any, ...], Callable[[], optimizers.State]]:
+        """Return what the loop is given, and what reads its state."""
+        return (optimizers.optimizer(hyper), state), lambda: state

@@ -13,15 +13,25 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer, State
 
 
+def penalty(model: Sequential, l2: float) -> Array | float:
+    """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
+    if l2 == 0:
+        return 0.0
+    matrices = [w for w in model.weights().values() if w.ndim == 2]
+    return l2 / 2 * sum((w**2).sum() for w in matrices)
+
+
 def objective(
     model: Sequential,
     loss: Loss,
     x: Array,
     y: Array,
     key: Array | None = None,
-) -> Array:
+    l2: float = 0.0,
+) -> tuple[Array, Array]:
     outputs = model(x, key)  # forward
-    return losses.loss(loss, outputs, y)  # loss
+    value = losses.loss(loss, outputs, y)  # loss
+    return value + penalty(model, l2), value
 
 
 def loss_and_gradients(
@@ -31,24 +41,29 @@ def loss_and_gradients(
     y: Array,
     key: Array | None = None,
 ) -> tuple[Array, dict[str, Array], Array]:
-    differentiate = jax.value_and_grad(objective, argnums=(0, 2))
-    value, (dmodel, dx) = differentiate(model, loss, x, y, key)
+    differentiate = jax.value_and_grad(
+        objective, argnums=(0, 2), has_aux=True
+    )
+    (_, value), (dmodel, dx) = differentiate(model, loss, x, y, key)
     return value, dmodel.weights(), dx
 
 
-@partial(jax.jit, static_argnames=("loss", "optimizer"))
+@partial(jax.jit, static_argnames=("loss", "optimizer", "l2"))
 def train_step(
     model: Sequential,
     loss: Loss,
     optimizer: Optimizer,
     state: State,
+    eta: float,
     x: Array,
     y: Array,
     key: Array | None = None,
+    l2: float = 0.0,
 ) -> tuple[Array, dict[str, Array], State]:
-    differentiate = jax.value_and_grad(objective)
-    value, dmodel = differentiate(model, loss, x, y, key)  # gradient
-    eta = optimizer.hyper.lr
+    differentiate = jax.value_and_grad(objective, has_aux=True)
+    (_, value), dmodel = differentiate(  # gradient
+        model, loss, x, y, key, l2
+    )
     weights, state = optimizer.step(  # update
         model.weights(), dmodel.weights(), state, eta
     )
@@ -63,17 +78,18 @@ def fit(
     x: Array,
     y: Array,
     loop: Loop,
-) -> State:
+) -> None:
+    l2 = loop.training.l2
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             batch = x[rows], y[rows]
-            value, weights, state = train_step(
-                model, loss, optimizer, state, *batch, key
+            value, weights, new = train_step(
+                model, loss, optimizer, state, eta, *batch, key, l2
             )
             model.load(weights)
+            state.update(new)
             loop.end_step(value, len(rows))
-    return state
 
 
 # Each stage of a trace is compiled by itself, so that it starts from

@@ -162,9 +162,10 @@ class Backend:
             loop.state.optimizer,
         )
         loop.weights = lambda: self.weights(model)
+        loop.optimizer = lambda: state_of(optimizer)
         loop.outside = partial(np.errstate, **np.geterr())
         with np.errstate(all="ignore"):
             training.fit(
                 model, loop.training.loss, optimizer, *data, loop
             )
-        return loop.result(state_of(optimizer))
+        return loop.result()

@@ -45,6 +45,7 @@ class Optimizer:
             n: self.init(theta) for n, theta in weights.items()
         }
         self.t = 0
+        self.eta = hyper.lr
 
     def init(self, theta: Array) -> Slots:
         first = self.hyper.slots
@@ -75,7 +76,7 @@ class Optimizer:
 
     def step(self, gradients: dict[str, Array]) -> None:
         self.t += 1
-        eta = self.hyper.lr
+        eta = self.eta
         for name, theta in self.weights.items():
             g = self.decay(theta, gradients[name], eta)
             self.update(theta, g, self.slots[name], self.t, eta)

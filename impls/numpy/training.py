@@ -14,6 +14,12 @@ from .optimizers import Optimizer
 Array = NDArray[Any]
 
 
+def penalty_gradients(model: Sequential, l2: float) -> dict[str, Array]:
+    """Return the gradients of l2 / 2 sum ||W||^2: l2 W."""
+    weights = model.weights()
+    return {n: l2 * w for n, w in weights.items() if w.ndim == 2}
+
+
 def loss_and_gradients(
     model: Sequential,
     loss: Loss,
@@ -34,11 +40,16 @@ def train_step(
     x: Array,
     y: Array,
     key: Key | None = None,
+    l2: float = 0.0,
 ) -> Array:
     outputs = model(x, key)  # forward
     value = losses.loss(loss, outputs, y)  # loss
     model.backward(losses.loss_gradient(loss, outputs, y))  # gradient
-    optimizer.step(model.gradients())  # update
+    gradients = model.gradients()
+    if l2 != 0:
+        for name, g in penalty_gradients(model, l2).items():
+            gradients[name] = gradients[name] + g
+    optimizer.step(gradients)  # update
     return value
 
 
@@ -50,11 +61,13 @@ def fit(
     y: Array,
     loop: Loop,
 ) -> None:
+    l2 = loop.training.l2
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             batch = x[rows], y[rows]
-            value = train_step(model, loss, optimizer, *batch, key)
+            optimizer.eta = eta  # schedule
+            value = train_step(model, loss, optimizer, *batch, key, l2)
             loop.end_step(value, len(rows))
 
 

@@ -277,8 +277,11 @@ class Backend:
             hyper, self.theta(model), loop.state.optimizer
         )
         x, y = self.tensor(data[0]), self.tensor(data[1])
+        loop.optimizer = lambda: self.state(
+            hyper, optimizer, net.shapes
+        )
         self.training.fit(model, loss, optimizer, x, y, loop)
-        return loop.result(self.state(hyper, optimizer, net.shapes))
+        return loop.result()
 
     def theta(self, model: Any) -> dict[str, tf.Variable]:
         """Return the model's variables, by the weights' names."""

@@ -1,8 +1,9 @@
 """The update rules on tf.Variable objects, assigned in place.
 
 `update` is one rule for one weight: theta, its gradient g, its slots s,
-the step t and the learning rate eta. t is a variable, so that a
-compiled step counts on: 1 - beta^t is a tensor, formed in float64.
+the step t and the learning rate eta. Both are variables, so that a
+compiled step counts on and follows a schedule: 1 - beta^t is a tensor,
+formed in float64.
 """
 
 import math
@@ -48,12 +49,14 @@ class Optimizer(tf.Module):
             n: self.init(theta) for n, theta in weights.items()
         }
         self.t = tf.Variable(0, dtype=tf.int64)
+        dtype = next(iter(weights.values())).dtype
+        self.eta = tf.Variable(hyper.lr, dtype=dtype)
 
     def init(self, theta: Variable) -> Slots:
         first, one = self.hyper.slots, tf.ones_like(theta)
         return {name: Variable(first[name] * one) for name in first}
 
-    def decay(self, theta: Variable, g: Tensor, eta: float) -> Tensor:
+    def decay(self, theta: Variable, g: Tensor, eta: Tensor) -> Tensor:
         if self.hyper.weight_decay == 0:
             return g
         if self.hyper.decay == "coupled":
@@ -61,7 +64,7 @@ class Optimizer(tf.Module):
         theta.assign_sub(eta * self.hyper.weight_decay * theta)
         return g
 
-    def momentum(self, d: Tensor, s: Slots, eta: float) -> Tensor:
+    def momentum(self, d: Tensor, s: Slots, eta: Tensor) -> Tensor:
         mu = self.hyper.momentum
         if mu == 0:
             return eta * d
@@ -75,7 +78,7 @@ class Optimizer(tf.Module):
 
     def step(self, gradients: dict[str, Tensor]) -> None:
         t = self.t.assign_add(1)
-        eta = self.hyper.lr
+        eta = self.eta.read_value()
         for name, theta in self.weights.items():
             g = self.decay(theta, gradients[name], eta)
             self.update(theta, g, self.slots[name], t, eta)
@@ -85,7 +88,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         theta.assign_sub(self.momentum(g, s, eta))
 
@@ -94,7 +97,7 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         a = s["a"].assign_add(g**2)
         r = root(a, self.hyper.eps, self.hyper.eps_place)
@@ -105,7 +108,7 @@ class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
@@ -119,7 +122,7 @@ class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         rho = self.hyper.rho
         v = s["v"].assign(rho * s["v"] + (1 - rho) * g**2)
@@ -134,7 +137,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t, g.dtype)

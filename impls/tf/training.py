@@ -12,6 +12,15 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
+def penalty(model: Sequential, l2: float) -> tf.Tensor | float:
+    """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
+    if l2 == 0:
+        return 0.0
+    every = model.weights().values()
+    matrices = [w for w in every if len(w.shape) == 2]
+    return l2 / 2 * sum(tf.reduce_sum(w**2) for w in matrices)
+
+
 def loss_and_gradients(
     model: Sequential,
     loss: Loss,
@@ -33,11 +42,13 @@ def train_step(
     x: tf.Tensor,
     y: tf.Tensor,
     key: tf.Tensor | None = None,
+    l2: float = 0.0,
 ) -> tf.Tensor:
     with tf.GradientTape() as tape:  # outside the tape: no gradients
         outputs = model(x, key)  # forward
         value = losses.loss(loss, outputs, y)  # loss
-    gradients = tape.gradient(value, model.weights())  # gradient
+        total = value + penalty(model, l2)
+    gradients = tape.gradient(total, model.weights())  # gradient
     optimizer.step(gradients)  # update
     return value
 
@@ -50,13 +61,16 @@ def fit(
     y: tf.Tensor,
     loop: Loop,
 ) -> None:
-    step = partial(train_step, model, loss, optimizer)
+    step = partial(
+        train_step, model, loss, optimizer, l2=loop.training.l2
+    )
     step = tf.function(step, autograph=False)  # per batch size
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
+                optimizer.eta.assign(eta)  # schedule
                 value = step(*batch, key)
             loop.end_step(value, len(rows))
 

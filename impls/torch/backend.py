@@ -297,13 +297,18 @@ class Backend:
                 hyper, self.theta(model), self.laid_out(first.optimizer)
             )
             x, y = self.tensor(data[0]), self.tensor(data[1])
-            loss = loop.training.loss
+            loss, slots = loop.training.loss, self.slots(hyper)
+
+            def state() -> Arrays:
+                steps = loop.state.step - first.step
+                t = first.optimizer["t"] + steps
+                t = self.counted(optimizer, t)
+                now = state_of(optimizer, slots, net.shapes, t)
+                return self.laid_out(now)
+
+            loop.optimizer = state
             self.training.fit(model, loss, optimizer, x, y, loop)
-            steps = loop.state.step - first.step
-            t = self.counted(optimizer, first.optimizer["t"] + steps)
-            slots = self.slots(hyper)
-            state = state_of(optimizer, slots, net.shapes, t)
-            return loop.result(self.laid_out(state))
+            return loop.result()
 
     def counted(self, optimizer: torch.optim.Optimizer, t: Any) -> Any:
         """Return the optimizer's own t, which must be this one."""

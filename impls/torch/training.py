@@ -11,6 +11,14 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
+def penalty(model: Sequential, l2: float) -> Tensor | float:
+    """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
+    if l2 == 0:
+        return 0.0
+    matrices = [w for w in model.weights().values() if w.ndim == 2]
+    return l2 / 2 * sum((w**2).sum() for w in matrices)
+
+
 def loss_and_gradients(
     model: Sequential,
     loss: Loss,
@@ -32,11 +40,12 @@ def train_step(
     x: Tensor,
     y: Tensor,
     key: Tensor | None = None,
+    l2: float = 0.0,
 ) -> Tensor:
     optimizer.zero_grad()  # or gradients add up
     outputs = model(x, key)  # forward
     value = losses.loss(loss, outputs, y)  # loss
-    value.backward()  # gradient
+    (value + penalty(model, l2)).backward()  # gradient
     optimizer.step()  # update
     return value.detach()
 
@@ -49,11 +58,13 @@ def fit(
     y: Tensor,
     loop: Loop,
 ) -> None:
+    l2 = loop.training.l2
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             batch = x[rows], y[rows]
-            value = train_step(model, loss, optimizer, *batch, key)
+            optimizer.param_groups[0]["lr"] = eta  # schedule
+            value = train_step(model, loss, optimizer, *batch, key, l2)
             loop.end_step(value, len(rows))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tetrapla.data as data
     import tetrapla.weights as weights
     from tetrapla.backends import available, load
+    from tetrapla.checkpoints import Checkpoints
     from tetrapla.spec import (
         ELU,
         SGD,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         BackendUnavailableError,
         BinaryCrossEntropy,
         Constant,
+        ConstantSchedule,
+        CosineDecay,
         Dense,
         Dropout,
         EarlyStopping,
@@ -49,9 +52,11 @@ if TYPE_CHECKING:
         Softmax,
         SoftmaxCrossEntropy,
         Softplus,
+        StepDecay,
         Tanh,
         Training,
         UnsupportedError,
+        Warmup,
         Zeros,
         threefry,
     )
@@ -67,7 +72,10 @@ __all__ = [
     "AdamW",
     "BackendUnavailableError",
     "BinaryCrossEntropy",
+    "Checkpoints",
     "Constant",
+    "ConstantSchedule",
+    "CosineDecay",
     "Dense",
     "Dropout",
     "EarlyStopping",
@@ -91,9 +99,11 @@ __all__ = [
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
+    "StepDecay",
     "Tanh",
     "Training",
     "UnsupportedError",
+    "Warmup",
     "Zeros",
     "available",
     "data",
@@ -103,7 +113,11 @@ __all__ = [
 ]
 
 _MODULES = ("data", "weights")
-_BACKENDS = ("available", "load")
+_HOMES = {
+    "available": "tetrapla.backends",
+    "load": "tetrapla.backends",
+    "Checkpoints": "tetrapla.checkpoints",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -111,7 +125,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tetrapla' has no attribute {name!r}")
     if name in _MODULES:
         return import_module(f"tetrapla.{name}")
-    home = "tetrapla.backends" if name in _BACKENDS else "tetrapla.spec"
+    home = _HOMES.get(name, "tetrapla.spec")
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

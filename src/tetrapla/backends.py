@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Any, SupportsFloat
+from typing import Any
 
+from tetrapla import __version__
 from tetrapla import validation as check
+from tetrapla.checkpoints import Checkpoint, Checkpoints, fingerprints
 from tetrapla.spec import activations, contract, losses, optimizers
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
@@ -22,17 +24,13 @@ from tetrapla.spec.errors import (
     UnsupportedError,
 )
 from tetrapla.spec.layers import Dropout, Sequential
+from tetrapla.spec.loop import EpochReport, Loop, StepReport
 from tetrapla.spec.losses import Loss
+from tetrapla.spec.metrics import measure
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.state import TrainingRun, TrainingState
 from tetrapla.spec.threefry import Key
-from tetrapla.spec.training import (
-    EpochReport,
-    Loop,
-    StepReport,
-    Training,
-    TrainingRun,
-    TrainingState,
-)
+from tetrapla.spec.training import Training
 
 GROUP = "tetrapla.backends"  # the entry-point group of others' backends
 DTYPES = ("float32", "float64")
@@ -349,7 +347,8 @@ class Backend:
         training: Training,
         *,
         validation: Data | None = None,
-        resume: TrainingState | None = None,
+        resume: TrainingState | Checkpoint | None = None,
+        checkpoints: Checkpoints | None = None,
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
     ) -> TrainingRun:
@@ -362,13 +361,18 @@ class Backend:
         data
             (x, y).
         training
-            Epochs, batch size, optimizer, loss, seed ...
+            Epochs, batch size, optimizer, loss, schedule, seed ...
         validation
             (x, y) whose loss is added to the history as "val_loss".
         resume
-            The `state` of an earlier run, which goes on from its weights.
+            The `state` of an earlier run, of any backend, which goes on from
+            its weights at its step; or a checkpoint.
+        checkpoints
+            Where the state is saved as the run goes on. A Ctrl-C then waits
+            for the end of the step, and leaves a checkpoint.
         on_step, on_epoch
-            Called after every step and epoch.
+            Called after every step and epoch with a report, which can give
+            the state, and stop the run.
         """
         check.network(net)
         check.training(training)
@@ -376,32 +380,64 @@ class Backend:
         self.require(training.optimizer)
         check.callback("on_step", on_step)
         check.callback("on_epoch", on_epoch)
+        if not isinstance(checkpoints, Checkpoints | None):
+            raise InvalidInputError(
+                f"checkpoints must be Checkpoints(folder), got {type(checkpoints).__name__}"
+            )
         w = check.weights(net, weights, self.dtype)
         x, y = check.data("x", "y", net, training.loss, data, self.dtype)
+        names = ("validation x", "validation y")
+        held_out = validation
         if validation is not None:
-            names = ("validation x", "validation y")
-            validation = check.data(*names, net, training.loss, validation, self.dtype)
-        history = ("loss",) if validation is None else ("loss", "val_loss")
+            held_out = check.data(*names, net, training.loss, validation, self.dtype)
+        history = ["loss"] if validation is None else ["loss", "val_loss"]
+        for name in training.metrics:
+            history += [name] if validation is None else [name, f"val_{name}"]
         if resume is None:
             state = self.implementation.init_optimizer(training.optimizer, w)
             empty: dict[str, list[float]] = {name: [] for name in history}
             start = TrainingState(0, 0, w, state, empty, loss=training.loss)
         else:
-            start = check.resume(net, training, resume, history, self.dtype)
+            if isinstance(resume, Checkpoint):
+                resume = resume.of(net)
+            start = check.resume(net, training, resume, history, len(x), self.dtype)
+        if checkpoints is not None or start.data is not None:
+            prints = fingerprints(data, validation)
+            check.same_data(start.data, prints)
+            start = replace(start, data=prints)
         dropout = any(isinstance(layer, Dropout) for layer in net.layers)
         loop = Loop(training, start, dropout, on_step=on_step, on_epoch=on_epoch)
-        if validation is not None:
-            loop.validate = self._validate(net, training.loss, validation)
-        return self.implementation.fit(net, (x, y), loop)
+        if held_out is not None or training.metrics:
+            loop.evaluate = self._evaluate(net, training, (x, y), held_out)
+        if checkpoints is None:
+            return self.implementation.fit(net, (x, y), loop)
+        about = {
+            "backend": self.name,
+            "device": self.device,
+            "dtype": self.dtype,
+            "versions": {"tetrapla": __version__, **self.info()},
+        }
+        with checkpoints.writing(net, training, start, about) as loop.saving:
+            return self.implementation.fit(net, (x, y), loop)
 
-    def _validate(
-        self, net: Sequential, loss: Loss, data: Data
-    ) -> Callable[[Arrays], SupportsFloat]:
-        mean = replace(loss, reduction="mean")
+    def _evaluate(
+        self, net: Sequential, training: Training, data: Data, validation: Data | None
+    ) -> Callable[[Arrays], dict[str, float]]:
+        """Return what an epoch's row has beside the loss, of given weights."""
+        mean = replace(training.loss, reduction="mean")
 
-        def validate(weights: Arrays) -> SupportsFloat:
-            outputs = self.implementation.forward(net, weights, data[0])
-            value: SupportsFloat = self.implementation.loss(mean, outputs, data[1])
-            return value
+        def evaluate(weights: Arrays) -> dict[str, float]:
+            row: dict[str, float] = {}
+            if validation is not None:
+                outputs = self.implementation.forward(net, weights, validation[0])
+                loss = self.implementation.loss(mean, outputs, validation[1])
+                row["val_loss"] = float(loss)
+                for name in training.metrics:
+                    row[f"val_{name}"] = measure(name, mean, outputs, validation[1])
+            if training.metrics:
+                outputs = self.implementation.forward(net, weights, data[0])
+                for name in training.metrics:
+                    row[name] = measure(name, mean, outputs, data[1])
+            return row
 
-        return validate
+        return evaluate

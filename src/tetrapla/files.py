@@ -26,7 +26,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         Path(path).write_bytes(content)
         return
     target = Path(path).resolve()  # a link stays a link
-    temporary = target.with_name(f".tetrapla-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".{target.name}-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:  # not mkstemp: its mode ignores the umask
             file.write(content)

@@ -5,7 +5,7 @@ dtype, contiguous, or raises InvalidInputError, naming what was given and
 what is expected; no message depends on the backend.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
 from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.state import TrainingState
 from tetrapla.spec.threefry import Key
-from tetrapla.spec.training import Training, TrainingState
+from tetrapla.spec.training import Training
 
 
 def _array(name: str, value: object) -> Array:
@@ -230,27 +231,44 @@ def resume(
     net: Sequential,
     settings: Training,
     given: object,
-    history: tuple[str, ...],
+    history: Sequence[str],
+    samples: int,
     dtype: str,
 ) -> TrainingState:
     """Return the state of an earlier run, checked against this one."""
     if not isinstance(given, TrainingState):
         raise InvalidInputError(
-            f"resume must be the state of a run, a TrainingState; got {type_name(given)}"
+            "resume must be the state of a run, a TrainingState, or a Checkpoint; "
+            f"got {type_name(given)}"
         )
     if set(given.history) != set(history):
         raise InvalidInputError(
             f"the run to resume recorded {list(given.history)}, this one would record "
-            f"{list(history)}: validation must be given in both or in neither"
+            f"{list(history)}: validation and metrics must be the same in both"
         )
     if given.loss not in (None, settings.loss):
         raise InvalidInputError(
             f"the run to resume went down {given.loss}, not {settings.loss}"
         )
+    if given.order is not None and len(given.order) != samples:
+        raise InvalidInputError(
+            f"the run to resume is inside an epoch of {len(given.order)} samples, "
+            f"the data has {samples}"
+        )
     w = weights(net, given.weights, dtype)
     best = None if given.best is None else weights(net, given.best, dtype)
     state = optimizer_state(settings.optimizer, given.optimizer, w, dtype)
     return replace(given, weights=w, best=best, optimizer=state)
+
+
+def same_data(before: Mapping[str, str] | None, now: Mapping[str, str]) -> None:
+    """Check that a run goes on with the data that it began with."""
+    for which, fingerprint in (before or {}).items():
+        if which in now and now[which] != fingerprint:
+            raise InvalidInputError(
+                f"the run to resume saw other {which} data (the fingerprints differ); "
+                "to go on with other data, resume from replace(state, data=None)"
+            )
 
 
 def callback(name: str, given: object) -> None:

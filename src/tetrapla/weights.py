@@ -10,16 +10,13 @@ PyTorch, Keras or Flax, `to_model` makes one, `convert` goes from one to the
 other; `optimizer_state` and `to_optimizer` take the optimizer along.
 """
 
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
-from tetrapla import __version__, validation
+from tetrapla import validation
+from tetrapla.archives import opened, packed
 from tetrapla.conversion import (
     convert,
     from_model,
@@ -72,11 +69,8 @@ def save(path: str | os.PathLike[str], net: Sequential, weights: Arrays) -> None
     """
     validation.network(net)
     validation.weights(net, weights, "float64")  # for its checks alone
-    # safetensors writes the memory as it lies, whatever the strides say.
-    arrays = {label: np.ascontiguousarray(weights[label]) for label in net.shapes}
-    about = {"format": FORMAT, "version": __version__, "network": to_config(net)}
-    # One entry alone: safetensors writes several in no fixed order.
-    write_atomically(path, safetensors.numpy.save(arrays, {"tetrapla": json.dumps(about)}))
+    arrays = {label: np.asarray(weights[label]) for label in net.shapes}
+    write_atomically(path, packed(arrays, {"network": to_config(net)}, FORMAT))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Sequential, Arrays]:
@@ -92,40 +86,17 @@ def load(path: str | os.PathLike[str]) -> tuple[Sequential, Arrays]:
     OSError
         If the file is missing or cannot be read.
     """
-    with open(path, "rb"):  # the system's own error, before safetensors' words
-        pass
-    try:
-        with safe_open(path, framework="numpy") as file:
-            net = _network(file.metadata() or {})
-            slices = {label: file.get_slice(label) for label in file.keys()}  # noqa: SIM118
-            _check(net, {k: (s.get_dtype(), s.get_shape()) for k, s in slices.items()})
-            return net, {label: file.get_tensor(label) for label in net.shapes}
-    except SafetensorError as error:
-        raise InvalidInputError(
-            f"{Path(path)} is not a safetensors file, or it is damaged: {error}"
-        ) from error
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{Path(path)}: {error}") from error
-
-
-def _network(metadata: Mapping[str, str]) -> Sequential:
-    if "tetrapla" not in metadata:
-        raise InvalidInputError("a safetensors file, but not one that tetrapla wrote")
-    try:
-        about = json.loads(metadata["tetrapla"])
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"its description is not JSON: {error}") from error
-    if not isinstance(about, dict) or type(about.get("format")) is not int:
-        raise InvalidInputError("its description does not say in which format it is")
-    if about["format"] > FORMAT:
-        raise InvalidInputError(
-            f"in format {about['format']}, written by tetrapla {about.get('version')}; "
-            f"this is tetrapla {__version__}, which reads formats up to {FORMAT}"
-        )
-    net = from_config(about.get("network"))
-    if not isinstance(net, Sequential):
-        raise InvalidInputError(f"its network must be a Sequential, got {net!r}")
-    return net
+    with opened(path, FORMAT) as (about, file):
+        if "training" in about:
+            raise InvalidInputError(
+                "a checkpoint: read it with tetrapla.Checkpoints(folder).latest()"
+            )
+        net = from_config(about.get("network"))
+        if not isinstance(net, Sequential):
+            raise InvalidInputError(f"its network must be a Sequential, got {net!r}")
+        slices = {label: file.get_slice(label) for label in file.keys()}  # noqa: SIM118
+        _check(net, {k: (s.get_dtype(), s.get_shape()) for k, s in slices.items()})
+        return net, {label: file.get_tensor(label) for label in net.shapes}
 
 
 def _check(net: Sequential, found: Mapping[str, tuple[str, list[int]]]) -> None:

@@ -4,7 +4,9 @@ Quirks: Optax raises floats to a step that is int32, which jax's strict
 dtype promotion refuses: the scope is one of the standard promotion.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import flax
@@ -107,20 +109,19 @@ class Backend(backend.Backend):
         check_flat(model)
         names = layers.parameters(model)
         ours = backend.native_state(state, hyper.slots, names)
-        return optimizers.of_model(hyper, model, ours)
+        rule = optimizers.at_own_rate(hyper)
+        return optimizers.of_model(hyper, model, ours, rule)
 
-    def trained(
+    def running(
         self,
+        hyper: spec.Optimizer,
         model: layers.Sequential,
         state: optimizers.State,
-        x: jax.Array,
-        y: jax.Array,
-        loop: spec.Loop,
-    ) -> optimizers.State:
-        hyper, loss = loop.training.optimizer, loop.training.loss
-        native = optimizers.of_model(hyper, model, state)
-        training.fit(model, loss, native, x, y, loop)
-        return optimizers.state_of(hyper, model, native)
+    ) -> tuple[tuple[Any, ...], Callable[[], optimizers.State]]:
+        rule = optimizers.at_any_rate(hyper)
+        native = optimizers.of_model(hyper, model, state, rule)
+        now = partial(optimizers.state_of, hyper, model, native)
+        return (native,), now
 
     def supports(
         self, what: spec.Optimizer | spec.Loss

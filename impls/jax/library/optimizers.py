@@ -128,6 +128,19 @@ def at_own_rate(h: Any) -> Rule:
     return transformation(h, h.lr)
 
 
+@cache
+def at_any_rate(h: Any) -> optax.GradientTransformationExtraArgs:
+    """Return the rule whose learning rate is given with each update."""
+
+    def update(
+        g: Any, state: Any, theta: Any = None, *, rate: Rate = h.lr
+    ) -> Any:
+        return transformation(h, rate).update(g, state, theta)
+
+    init = transformation(h, h.lr).init
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
 def signed(h: Any, slot: str, value: Array) -> Array:
     """Return a slot's value as Optax has it, or back."""
     if slot == "velocity" and h.velocity == "updates":
@@ -204,10 +217,10 @@ def optimizer(hyper: spec.Optimizer) -> Optimizer:
 
 
 def of_model(
-    h: Any, model: nnx.Sequential, state: State
+    h: Any, model: nnx.Sequential, state: State, rule: Rule
 ) -> nnx.Optimizer:
     """Return Flax's optimizer of the model, to go on from `state`."""
-    native = nnx.Optimizer(model, at_own_rate(h), wrt=nnx.Param)
+    native = nnx.Optimizer(model, rule, wrt=nnx.Param)
     native.step[...] = state["t"]
     steps = optax.tree.get(native.opt_state, "count")
     if steps is not None:

@@ -1,6 +1,7 @@
 """All together: shuffle, batches, forward, loss, gradient, update."""
 
 import jax
+import optax
 from flax import nnx
 from jax import Array
 
@@ -8,7 +9,7 @@ from tetrapla.spec import Loop, Loss
 
 from . import losses
 from .activations import activation, activation_gradient
-from .layers import Dropout, Sequential, named, places
+from .layers import Dropout, Sequential, named, parameters, places
 
 
 @nnx.jit
@@ -18,15 +19,25 @@ def forward(
     return model(x, rngs=key)  # with a key, dropout is on
 
 
+def penalty(model: Sequential, l2: float) -> Array | float:
+    """Return l2 / 2 sum ||W||^2, over the kernels and no bias."""
+    if l2 == 0:
+        return 0.0
+    matrices = [w for w in parameters(model).values() if w.ndim == 2]
+    return l2 / 2 * optax.tree.norm(matrices, squared=True)
+
+
 def objective(
     model: Sequential,
     loss: Loss,
     x: Array,
     y: Array,
     key: Array | None = None,
-) -> Array:
+    l2: float = 0.0,
+) -> tuple[Array, Array]:
     outputs = model(x, rngs=key)  # forward
-    return losses.loss(loss, outputs, y)  # loss
+    value = losses.loss(loss, outputs, y)  # loss
+    return value + penalty(model, l2), value
 
 
 @nnx.jit(static_argnames="loss")
@@ -37,24 +48,30 @@ def loss_and_gradients(
     y: Array,
     key: Array | None = None,
 ) -> tuple[Array, dict[str, Array], Array]:
-    differentiate = nnx.value_and_grad(objective, argnums=(0, 2))
-    value, (dmodel, dx) = differentiate(model, loss, x, y, key)
+    differentiate = nnx.value_and_grad(
+        objective, argnums=(0, 2), has_aux=True
+    )
+    (_, value), (dmodel, dx) = differentiate(model, loss, x, y, key)
     dw = {name: g[...] for name, g in named(model, dmodel).items()}
     return value, dw, dx
 
 
-@nnx.jit(static_argnames="loss")
+@nnx.jit(static_argnames=("loss", "l2"))
 def train_step(
     model: Sequential,
     loss: Loss,
     optimizer: nnx.Optimizer,
+    eta: float,
     x: Array,
     y: Array,
     key: Array | None = None,
+    l2: float = 0.0,
 ) -> Array:
-    differentiate = nnx.value_and_grad(objective)
-    value, dmodel = differentiate(model, loss, x, y, key)  # gradient
-    optimizer.update(model, dmodel)  # update
+    differentiate = nnx.value_and_grad(objective, has_aux=True)
+    (_, value), dmodel = differentiate(  # gradient
+        model, loss, x, y, key, l2
+    )
+    optimizer.update(model, dmodel, rate=eta)  # update
     return value
 
 
@@ -66,11 +83,14 @@ def fit(
     y: Array,
     loop: Loop,
 ) -> None:
+    l2 = loop.training.l2
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             batch = x[rows], y[rows]
-            value = train_step(model, loss, optimizer, *batch, key)
+            value = train_step(
+                model, loss, optimizer, eta, *batch, key, l2
+            )
             loop.end_step(value, len(rows))
 
 

@@ -18,6 +18,15 @@ def set_key(model: keras.Sequential, key: tf.Tensor | None) -> None:
             layer.key = key
 
 
+def penalty(model: keras.Sequential, l2: float) -> tf.Tensor | float:
+    """Return l2 / 2 sum ||W||^2, over the kernels and no bias."""
+    if l2 == 0:
+        return 0.0
+    half = keras.regularizers.L2(l2 / 2)  # Keras has no factor 1/2
+    dense = [c for c in model.layers if hasattr(c, "kernel")]
+    return sum(half(layer.kernel) for layer in dense)
+
+
 def loss_and_gradients(
     model: keras.Sequential,
     loss: Loss,
@@ -40,13 +49,15 @@ def train_step(
     x: tf.Tensor,
     y: tf.Tensor,
     key: tf.Tensor | None = None,
+    l2: float = 0.0,
 ) -> tf.Tensor:
     set_key(model, key)
     with tf.GradientTape() as tape:  # outside the tape: no gradients
         outputs = model(x)  # forward
         value = losses.loss(loss, outputs, y)  # loss
+        total = value + penalty(model, l2)
     theta = model.trainable_variables
-    gradients = tape.gradient(value, theta)  # gradient
+    gradients = tape.gradient(total, theta)  # gradient
     optimizer.apply(gradients, theta)  # update
     return value
 
@@ -59,13 +70,16 @@ def fit(
     y: tf.Tensor,
     loop: Loop,
 ) -> None:
-    step = partial(train_step, model, loss, optimizer)
+    step = partial(
+        train_step, model, loss, optimizer, l2=loop.training.l2
+    )
     step = tf.function(step, autograph=False)  # per batch size
     for epoch in loop.epochs():  # until converged
         order = loop.order(epoch, len(x))  # shuffle
-        for rows, key in loop.batches(order):
+        for rows, key, eta in loop.batches(order):
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
+                optimizer.learning_rate = eta  # schedule
                 value = step(*batch, key)
             loop.end_step(value, len(rows))
 

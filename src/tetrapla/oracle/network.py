@@ -123,26 +123,31 @@ class Run:
     def one_epoch(self, data: Data) -> None:
         """Go through the data once."""
         x, y = data
-        dropout = any(isinstance(layer, Dropout) for layer in self.net.layers)
         for rows in self.training.batches(self.training.order(self.epoch, len(x))):
-            key = self.training.dropout_key(self.step) if dropout else None
-            batch = given(self.ar, x[rows]), y[rows]
-            stages = forward(self.net, self.weights, batch[0], key)
-            outputs = stages[f"{len(self.net.layers) - 1}.a"]
-            self.losses.append(losses.loss(self.training.loss, outputs, batch[1]))
-            gradients = backward(
-                self.net, self.weights, *batch, self.training.loss, key, stages
-            ).gradients()
-            self.step += 1
-            for name, theta in self.weights.items():
-                self.weights[name], self.slots[name] = optimizers.update(
-                    self.training.optimizer,
-                    theta,
-                    gradients[name],
-                    self.slots[name],
-                    self.step,
-                )
+            self.one_step(x[rows], y[rows])
         self.epoch += 1
+
+    def one_step(self, x: Array, y: Array) -> None:
+        """Do a step with this batch."""
+        training = self.training
+        dropout = any(isinstance(layer, Dropout) for layer in self.net.layers)
+        key = training.dropout_key(self.step) if dropout else None
+        batch = given(self.ar, x), y
+        stages = forward(self.net, self.weights, batch[0], key)
+        outputs = stages[f"{len(self.net.layers) - 1}.a"]
+        self.losses.append(losses.loss(training.loss, outputs, y))
+        gradients = backward(
+            self.net, self.weights, *batch, training.loss, key, stages
+        ).gradients()
+        eta = training.rate(self.step)
+        self.step += 1
+        for name, theta in self.weights.items():
+            g = gradients[name]
+            if training.l2 and name.endswith("weight"):
+                g = g + training.l2 * theta
+            self.weights[name], self.slots[name] = optimizers.update(
+                training.optimizer, theta, g, self.slots[name], self.step, eta
+            )
 
     def history(self, data: Data, validation: Data | None) -> Iterator[tuple[str, Bounded]]:
         """Yield the last epoch's row of the history."""

@@ -18,7 +18,7 @@ from tetrapla.parity.cases import TrainingCase
 from tetrapla.parity.markup import Markup, element, joined
 from tetrapla.parity.suite_networks import trainings
 from tetrapla.spec.contract import Arrays
-from tetrapla.spec.training import EpochReport
+from tetrapla.spec.loop import EpochReport
 
 SHOWN = "training/digits-adam"
 EPOCHS = 30

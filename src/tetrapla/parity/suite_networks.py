@@ -18,7 +18,8 @@ from tetrapla.spec.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
-from tetrapla.spec.training import Training
+from tetrapla.spec.schedules import CosineDecay, Warmup
+from tetrapla.spec.training import EarlyStopping, Training
 
 ACTIVATION_VARIANTS: dict[str, Activation] = {
     **{name: make() for name, make in ACTIVATIONS.items()},
@@ -159,3 +160,17 @@ def trainings() -> Iterator[Case]:
         if optimizer is adadelta:  # of float64's numbers, and large gradients
             case = replace(case, dtypes=("float64",), times=1e3)
         yield case
+    # Everything at once, in what every library has: it stops after 3 of 4 epochs.
+    plan = Training(
+        4,
+        12,
+        opt.SGD(0.2),
+        BinaryCrossEntropy(),
+        seed=3,
+        schedule=Warmup(2, CosineDecay(9, final=0.1), start=0.25),
+        l2=0.01,
+        metrics=("accuracy",),
+        early_stopping=EarlyStopping(patience=2, min_delta=0.25),
+    )
+    name, row = "training/breast-cancer-whole", "training/breast-cancer"
+    yield TrainingCase(name, row, _dropped(), plan, "breast-cancer", 32, 16)

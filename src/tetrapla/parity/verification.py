@@ -7,7 +7,7 @@ fault is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, singledispatch
 from typing import Any
 
@@ -29,8 +29,11 @@ from tetrapla.parity.cases import (
 from tetrapla.parity.samples import fixed
 from tetrapla.spec.contract import Array, Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
+from tetrapla.spec.loop import StepReport
 from tetrapla.spec.losses import Loss
-from tetrapla.spec.training import StepReport, Training, TrainingState
+from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.state import TrainingState
+from tetrapla.spec.training import Training
 
 # A network, its weights, a batch x, y, and the loss.
 Asked = tuple[Sequential, Arrays, Array, Array, Loss]
@@ -317,43 +320,57 @@ def lock_step(
     case: TrainingCase,
     backend: Backend,
     on_step: Callable[[int, Arrays], None] = lambda step, weights: None,
+    start: TrainingState | None = None,
 ) -> Iterator[Check]:
     """Yield every stage of every step of a run, each from its own inputs.
 
-    The run is the backend's own: trace, then update with its gradients.
+    The run is the backend's own: trace, then update with its gradients. It
+    begins at the case's weights, or at a state of any backend's.
     """
     ar = judge(backend.dtype)
     training = case.training
     (x, y), _ = case.data
-    weights = frozen({n: w.astype(backend.dtype) for n, w in case.weights.items()})
-    state = frozen(backend.init_optimizer(training.optimizer, weights))
-    yield from first_state(training.optimizer.slots, weights, state, ar)
+    if start is None:
+        weights = frozen({n: w.astype(backend.dtype) for n, w in case.weights.items()})
+        state = frozen(backend.init_optimizer(training.optimizer, weights))
+        yield from first_state(training.optimizer.slots, weights, state, ar)
+        step, first, position = 0, 0, 0
+    else:
+        weights, state = frozen(start.weights), frozen(start.optimizer)
+        step, first, position = start.step, start.epoch, start.position
     dropout = any(isinstance(layer, Dropout) for layer in case.net.layers)
-    step = 0
-    for epoch in range(training.epochs):
-        for rows in training.batches(training.order(epoch, len(x))):
+    for epoch in range(first, training.epochs):
+        for rows in training.batches(training.order(epoch, len(x))[position:]):
             key = training.dropout_key(step) if dropout else None
+            rule = training.optimizer.with_lr(training.rate(step))
             step += 1
             asked: Asked = (case.net, weights, x[rows], y[rows], training.loss)
             own = backend.trace(*asked, key=key)
             yield from _stages(ar, asked, key, own, step)
-            gradients = frozen({name: own[f"{name}.grad"] for name in weights})
-            new, after = backend.update(training.optimizer, weights, gradients, state)
-            yield from _update(ar, case, weights, gradients, state, new | after, step)
+            gradients = frozen(
+                {n: _penalised(own[f"{n}.grad"], w, training) for n, w in weights.items()}
+            )
+            new, after = backend.update(rule, weights, gradients, state)
+            yield from _update(ar, rule, weights, gradients, state, new | after, step)
             weights, state = frozen(new), frozen(after)
             on_step(step, weights)
+        position = 0
+
+
+def _penalised(g: Array, w: Array, training: Training) -> Array:
+    """Return the gradient with that of the l2 penalty, which is given on."""
+    return g + w.dtype.type(training.l2) * w if training.l2 and w.ndim == 2 else g
 
 
 def _update(
     ar: Arithmetic,
-    case: TrainingCase,
+    spec: Optimizer,
     weights: Arrays,
     gradients: Arrays,
     state: Arrays,
     got: Arrays,
     step: int,
 ) -> Iterator[Check]:
-    spec = case.training.optimizer
     found = {"t": expected("t", "t + 1", exact(ar, float(step)))}
     updated = {}
     for name, w in weights.items():
@@ -376,52 +393,113 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
     """Yield what `fit` did in each epoch, each resumed from its own state.
 
     Bounds are carried through the few steps of one epoch and no further. Then
-    what `fit` does of all epochs at once, which is the same to the bit.
+    what `fit` does of all epochs at once, and what it does when it is resumed
+    inside an epoch: both are the same to the bit.
     """
     data, validation = case.data
+    ar = judge(backend.dtype)
     state: TrainingState | None = None
     start = (
         {name: w.astype(backend.dtype) for name, w in case.weights.items()},
         backend.init_optimizer(case.training.optimizer, case.weights),
         0,
     )
+    asked = (case.net, case.weights, data)
     for epoch in range(case.training.epochs):
         seen: list[StepReport] = []
-        training = _epochs(case, epoch + 1)
         run = backend.fit(
-            case.net,
-            case.weights,
-            data,
-            training,
+            *asked,
+            replace(case.training, epochs=epoch + 1),
             validation=validation,
             resume=state,
             on_step=seen.append,
         )
-        yield from _epoch(case, judge(backend.dtype), start, epoch, run.state, seen)
+        if state is not None and run.state.epoch == state.epoch:
+            break  # it ended early
+        yield from _epoch(case, ar, start, epoch, run.state, seen)
         state = run.state
         start = (state.weights, state.optimizer, state.step)
     if state is not None:
-        training = _epochs(case, case.training.epochs)
-        run = backend.fit(case.net, case.weights, data, training, validation=validation)
-        yield from _same(judge(backend.dtype), state, run.state)
+        yield from _ended(case, ar, state)
+        yield from _at_once(case, backend, state)
 
 
-def _same(ar: Arithmetic, state: TrainingState, got: TrainingState) -> Iterator[Check]:
-    """Yield that an uninterrupted run ends where the resumed one does."""
+def _ended(case: TrainingCase, ar: Arithmetic, state: TrainingState) -> Iterator[Check]:
+    """Yield that the run ended where its own history says."""
+    stopping, losses = case.training.early_stopping, state.history["loss"]
+    done, best, waited = case.training.epochs, np.inf, 0
+    watched = state.history.get("val_loss", losses)
+    for epoch, loss in enumerate(watched if stopping else ()):
+        assert stopping is not None
+        gains = loss < best - stopping.min_delta
+        best, waited = (loss, 0) if gains else (best, waited + 1)
+        if waited >= stopping.patience:
+            done = epoch + 1
+            break
+    wanted = {"epoch": done, "best_loss": best, "waited": waited}
+    for name, value in wanted.items():
+        stage = expected(f"fit.{name}", "by its history", exact(ar, float(value)))
+        yield Check(stage, np.asarray(getattr(state, name), ar.dtype), state.step, part=1)
+
+
+def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iterator[Check]:
+    """Yield that all epochs at once, and resumed in between, end at `state`."""
+    data, validation = case.data
+    ar = judge(backend.dtype)
+    middle: list[TrainingState] = []
+    asked = (case.net, case.weights, data, case.training)
+    steps = len(case.training.batches(np.arange(len(data[0]))))
+
+    def keep(report: StepReport) -> None:
+        if report.step == state.step - steps:  # the last epoch's first
+            middle.append(report.state())
+
+    run = backend.fit(*asked, validation=validation, on_step=keep)
+    yield from _same(ar, state, run.state, "fit at once", "as epoch by epoch")
+    (before,) = middle
+    after: list[TrainingState] = []
+
+    def first(report: StepReport) -> None:
+        if not after:
+            after.append(report.state())
+
+    resumed = backend.fit(*asked, validation=validation, resume=before, on_step=first)
+    if steps > 1:
+        yield from _one_step(case, ar, before, after[0])
+    yield from _same(ar, state, resumed.state, "fit resumed", "as if never interrupted")
+
+
+def _one_step(
+    case: TrainingCase, ar: Arithmetic, before: TrainingState, after: TrainingState
+) -> Iterator[Check]:
+    """Yield what one step of `fit` made of the state that it was resumed from."""
+    (x, y), _ = case.data
+    start = (before.weights, before.optimizer, before.epoch, before.step)
+    run = network.Run.start(ar, case.net, case.training, *start)
+    order = case.training.order(before.epoch, len(x))
+    rows = case.training.batches(order[before.position :])[0]
+    run.one_step(x[rows], y[rows])
+    formula = f"fit, step {run.step}"
+    for name, theta in run.weights.items():
+        for slot, bounded in run.slots[name].items():
+            key = f"{slot}/{name}"
+            stage = expected(f"fit.step.{key}", formula, bounded)
+            yield Check(stage, after.optimizer.get(key), run.step, part=2)
+        stage = expected(f"fit.step.{name}", formula, theta)
+        yield Check(stage, after.weights.get(name), run.step, part=2)
+
+
+def _same(
+    ar: Arithmetic, state: TrainingState, got: TrainingState, what: str, how: str
+) -> Iterator[Check]:
+    """Yield that a run ends where another one does."""
     rows = {n: np.asarray(row, ar.dtype) for n, row in state.history.items()}
     found = {n: np.asarray(row, ar.dtype) for n, row in got.history.items()}
     found |= got.optimizer | got.weights
     for name, value in (rows | state.optimizer | state.weights).items():
         same = exact(ar, value)
-        stage = expected(f"fit at once.{name}", "as epoch by epoch", same)
+        stage = expected(f"{what}.{name}", how, same)
         yield Check(stage, found.get(name), got.step, part=2)
-
-
-def _epochs(case: TrainingCase, epochs: int) -> Training:
-    t = case.training
-    return Training(
-        epochs, t.batch_size, t.optimizer, t.loss, seed=t.seed, shuffle=t.shuffle
-    )
 
 
 def _epoch(

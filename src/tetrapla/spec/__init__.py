@@ -37,6 +37,7 @@ from tetrapla.spec.initializers import (
     initializer,
 )
 from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential, activated
+from tetrapla.spec.loop import EpochReport, Loop, Saving, StepReport
 from tetrapla.spec.losses import (
     LOSSES,
     BinaryCrossEntropy,
@@ -45,6 +46,7 @@ from tetrapla.spec.losses import (
     SoftmaxCrossEntropy,
     loss,
 )
+from tetrapla.spec.metrics import METRICS
 from tetrapla.spec.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -56,22 +58,26 @@ from tetrapla.spec.optimizers import (
     RMSProp,
     optimizer,
 )
-from tetrapla.spec.training import (
-    EarlyStopping,
-    EpochReport,
-    Loop,
-    StepReport,
-    Training,
-    TrainingRun,
-    TrainingState,
+from tetrapla.spec.schedules import (
+    SCHEDULES,
+    ConstantSchedule,
+    CosineDecay,
+    Schedule,
+    StepDecay,
+    Warmup,
+    schedule,
 )
+from tetrapla.spec.state import TrainingRun, TrainingState
+from tetrapla.spec.training import EarlyStopping, Training
 
 __all__ = [
     "ACTIVATIONS",
     "ELU",
     "INITIALIZERS",
     "LOSSES",
+    "METRICS",
     "OPTIMIZERS",
+    "SCHEDULES",
     "SGD",
     "Activation",
     "Adadelta",
@@ -82,6 +88,8 @@ __all__ = [
     "BackendUnavailableError",
     "BinaryCrossEntropy",
     "Constant",
+    "ConstantSchedule",
+    "CosineDecay",
     "Dense",
     "Dropout",
     "EarlyStopping",
@@ -106,12 +114,15 @@ __all__ = [
     "Optimizer",
     "RMSProp",
     "ReLU",
+    "Saving",
+    "Schedule",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
+    "StepDecay",
     "StepReport",
     "Support",
     "Tanh",
@@ -119,11 +130,13 @@ __all__ = [
     "TrainingRun",
     "TrainingState",
     "UnsupportedError",
+    "Warmup",
     "Zeros",
     "activated",
     "activation",
     "initializer",
     "loss",
     "optimizer",
+    "schedule",
     "threefry",
 ]

@@ -17,6 +17,7 @@ from tetrapla.spec.initializers import INITIALIZERS
 from tetrapla.spec.layers import Dense, Dropout, Sequential
 from tetrapla.spec.losses import LOSSES
 from tetrapla.spec.optimizers import OPTIMIZERS
+from tetrapla.spec.schedules import SCHEDULES
 from tetrapla.spec.training import EarlyStopping, Training
 
 TYPES: dict[str, type[Any]] = {
@@ -29,6 +30,7 @@ TYPES: dict[str, type[Any]] = {
         *INITIALIZERS.values(),
         *LOSSES.values(),
         *OPTIMIZERS.values(),
+        *SCHEDULES.values(),
         Training,
         EarlyStopping,
     )

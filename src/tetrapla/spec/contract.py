@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.layers import Sequential
+from tetrapla.spec.loop import Loop
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.state import TrainingRun
 from tetrapla.spec.threefry import Key
-from tetrapla.spec.training import Loop, TrainingRun
 
 Array = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
