@@ -161,6 +161,74 @@ def test_saved_weights_are_those_of_the_run(tmp_path):
     assert rows(result.stdout)[-1][2] == f"{loss:.6f}"
 
 
+def test_a_run_goes_on_in_another_backend(tmp_path):
+    folder = tmp_path / "run"
+    settings = ("--dropout", 0.2, "--l2", 1e-3, "--schedule", "warmup", "--patience", 9)
+    begun = tetra(
+        "train", "breast-cancer", "--checkpoint", folder, "--epochs", 2, *settings
+    )
+    assert begun.exit_code == 0, begun.output
+    whole = tetra("train", "breast-cancer", "--epochs", 2, *settings)
+    assert [r[:4] for r in rows(whole.stdout)] == [r[:4] for r in rows(begun.stdout)]
+    support.backend("torch")
+    gone_on = tetra("train", "--backend", "torch", "--resume", folder, "--epochs", 3)
+    assert gone_on.exit_code == 0, gone_on.output
+    assert f"resumed    {folder}, after 2 of 3 epochs" in gone_on.stdout
+    assert "torch on cpu, float32" in gone_on.stdout
+    assert [row[0] for row in rows(gone_on.stdout)] == ["3"]
+    again = tetra("train", "--resume", folder)
+    assert rows(again.stdout) == []  # there is nothing left to do
+    assert again.exit_code == 0
+
+
+def test_resuming_says_what_it_passed_over(tmp_path):
+    folder = tmp_path / "run"
+    tetra("train", "lecture", "--checkpoint", folder, "--epochs", 3)
+    last = sorted(folder.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    result = tetra("train", "--resume", folder)
+    assert result.exit_code == 0, result.output
+    assert f"passed over: {last}" in result.stderr
+    assert [row[0] for row in rows(result.stdout)] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--lr", 1], "--lr is the run's own and cannot be given with --resume"),
+        (["--seed", 1], "--seed is the run's own"),
+        (["digits"], "is of lecture, not of digits"),
+    ],
+)
+def test_what_a_run_that_goes_on_cannot_be_told(tmp_path, args, message):
+    folder = tmp_path / "run"
+    tetra("train", "lecture", "--checkpoint", folder, "--epochs", 1)
+    result = tetra("train", *args, "--resume", folder)
+    assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+def test_a_folder_without_a_run(tmp_path):
+    result = tetra("train", "--resume", tmp_path)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"Error: there are no checkpoints in {tmp_path}\n",
+    )
+    tetra("train", "lecture", "--checkpoint", tmp_path / "run", "--epochs", 1)
+    result = tetra("train", "lecture", "--checkpoint", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "holds the checkpoints of a run, up to step 1" in result.stderr
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine"])
+def test_schedules(schedule):
+    plain = tetra("train", "lecture", "--epochs", 6)
+    result = tetra("train", "lecture", "--epochs", 6, "--schedule", schedule)
+    assert result.exit_code == 0, result.output
+    first, last = rows(result.stdout)[0], rows(result.stdout)[-1]
+    assert first[:2] == rows(plain.stdout)[0][:2]
+    assert last[:2] != rows(plain.stdout)[-1][:2]
+
+
 # ---- misuse: one line on stderr, exit code 2, no traceback
 
 MISUSE = [

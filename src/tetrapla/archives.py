@@ -4,6 +4,7 @@ Other software can read the arrays without tetrapla; what they are is JSON
 in the file's metadata, under "tetrapla". Nothing in a file is ever executed.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -20,17 +21,23 @@ from tetrapla.spec.contract import Arrays
 from tetrapla.spec.errors import InvalidInputError
 
 KEY = "tetrapla"
+SEAL = "sha256"
 
 
-def packed(arrays: Arrays, about: Mapping[str, Any], version: int) -> bytes:
+def packed(
+    arrays: Arrays, about: Mapping[str, Any], version: int, *, sealed: bool = False
+) -> bytes:
     """Return a file's content: the same bytes for the same arrays and words.
 
     `version` is that of the file's format; it counts up when older versions
-    of tetrapla could no longer read the file.
+    of tetrapla could no longer read the file. `sealed` adds the SHA-256 of
+    all that the file holds.
     """
     # safetensors writes the memory as it lies, whatever the strides say.
     lying = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
     described = {"format": version, "version": __version__, **about}
+    if sealed:
+        described[SEAL] = _digest(arrays, described)
     # One entry alone: safetensors writes several in no fixed order.
     return safetensors.numpy.save(lying, {KEY: json.dumps(described)})
 
@@ -61,6 +68,21 @@ def opened(
         ) from error
     except InvalidInputError as error:
         raise InvalidInputError(f"{Path(path)}: {error}") from error
+
+
+def check_seal(arrays: Arrays, about: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError if this is not what was packed, and sealed."""
+    rest = {name: value for name, value in about.items() if name != SEAL}
+    if _digest(arrays, rest) != about.get(SEAL):
+        raise InvalidInputError("damaged: it is not what was written (SHA-256)")
+
+
+def _digest(arrays: Arrays, about: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, a in sorted(arrays.items()):
+        digest.update(f"{name} {a.dtype.str} {a.shape}".encode())
+        digest.update(np.ascontiguousarray(a).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _description(metadata: Mapping[str, str], version: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tetrapla.archives import opened, packed
+from tetrapla.archives import check_seal, opened, packed
 from tetrapla.files import write_atomically
 from tetrapla.spec import checks, threefry
 from tetrapla.spec.config import from_config, to_config
@@ -44,7 +44,6 @@ FORMAT = 1  # counts up when older versions could no longer read the file
 
 NAME = re.compile(r"step-(\d{12})\.safetensors")
 COUNTS = ("epoch", "step", "waited", "position")
-WRITER = ("format", "version")  # what archives.packed adds
 SUMS = ("best_loss", "loss_sum")  # as arrays: JSON has no inf, and no NaN
 CHUNK = 2**20  # elements that are fingerprinted at a time
 
@@ -209,8 +208,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "about": dict(checkpoint.about),
         **{name: getattr(state, name) for name in COUNTS},
     }
-    about["sha256"] = _digest(arrays, about)
-    write_atomically(path, packed(arrays, about, FORMAT))
+    write_atomically(path, packed(arrays, about, FORMAT, sealed=True))
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
@@ -228,11 +226,11 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         if "training" not in about:
             raise InvalidInputError("no checkpoint: tetrapla.weights.load reads it")
         arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        digest = about.pop("sha256", None)
-        about = {name: value for name, value in about.items() if name not in WRITER}
-        if _digest(arrays, about) != digest:
-            raise InvalidInputError("damaged: it is not what was written (SHA-256)")
-        return _checkpoint(arrays, about)
+        check_seal(arrays, about)
+        try:
+            return _checkpoint(arrays, about)
+        except KeyError as error:
+            raise InvalidInputError(f"incomplete: it has no {error}") from None
 
 
 def _checkpoint(arrays: Arrays, about: dict[str, Any]) -> Checkpoint:
@@ -242,14 +240,14 @@ def _checkpoint(arrays: Arrays, about: dict[str, Any]) -> Checkpoint:
 
     loss = about["loss"]
     net, training = from_config(about["network"]), from_config(about["training"])
-    weights = group("weights")
-    best = group("best")
+    weights, optimizer, best = group("weights"), group("optimizer"), group("best")
+    slots = [f"{s}/{name}" for s in training.optimizer.slots for name in net.shapes]
     counts = {name: about[name] for name in COUNTS}
     counts |= {name: float(arrays[name]) for name in SUMS}
     state = TrainingState(
         **counts,
         weights={name: weights[name] for name in net.shapes},
-        optimizer=group("optimizer"),
+        optimizer={name: optimizer[name] for name in ("t", *slots)},
         history={name: arrays[f"history/{name}"].tolist() for name in about["history"]},
         best={name: best[name] for name in net.shapes} if best else None,
         loss=None if loss is None else from_config(loss),
@@ -259,15 +257,6 @@ def _checkpoint(arrays: Arrays, about: dict[str, Any]) -> Checkpoint:
     if not np.array_equal(arrays["key"], threefry.key(training.seed)):
         raise InvalidInputError("its key is not that of its seed")
     return Checkpoint(state, net, training, about["about"])
-
-
-def _digest(arrays: Arrays, about: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of everything a file holds but itself."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name, a in sorted(arrays.items()):
-        digest.update(f"{name} {a.dtype.str} {a.shape}".encode())
-        digest.update(np.ascontiguousarray(a).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def fingerprints(data: Data, validation: Data | None) -> dict[str, str]:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec import threefry
-from tetrapla.spec.layers import Dense, Sequential
+from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential
 from tetrapla.spec.losses import (
     BinaryCrossEntropy,
     Loss,
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
+from tetrapla.spec.metrics import measure
 
 Floats = NDArray[np.float64]
 
@@ -56,10 +57,13 @@ class Dataset:
     loss: Loss
     hidden: tuple[int, ...]  # widths of the hidden layers that suit the data
 
-    def network(self, hidden: tuple[int, ...] | None = None) -> Sequential:
+    def network(
+        self, hidden: tuple[int, ...] | None = None, dropout: float = 0.0
+    ) -> Sequential:
         """Return a network for the data, with ReLU between its layers.
 
         Its outputs are what the loss expects: logits, or the target itself.
+        With a rate of `dropout`, every hidden layer is followed by one.
 
         >>> [layer.outputs for layer in lecture().network().layers]
         [3, 1]
@@ -67,7 +71,11 @@ class Dataset:
         softmax = isinstance(self.loss, SoftmaxCrossEntropy)
         last = len(self.target_names) if softmax else 1
         widths = [self.x_train.shape[1], *(self.hidden if hidden is None else hidden)]
-        layers = [Dense(n, m, "relu") for n, m in pairwise(widths)]
+        layers: list[Layer] = []
+        for n, m in pairwise(widths):
+            layers.append(Dense(n, m, "relu"))
+            if dropout:
+                layers.append(Dropout(dropout))
         return Sequential(*layers, Dense(widths[-1], last))
 
     @property
@@ -86,13 +94,8 @@ class Dataset:
         outputs
             (n_test, outputs), as Backend.forward returns them.
         """
-        y = self.y_test
-        if isinstance(self.loss, SoftmaxCrossEntropy):
-            return float(np.mean(np.argmax(outputs, axis=1) == y))
-        if isinstance(self.loss, BinaryCrossEntropy):
-            return float(np.mean((outputs > 0) == (y == 1)))  # a logit > 0: p > 1/2
-        p = outputs.astype(np.float64)
-        return 1.0 - float(np.sum((y - p) ** 2) / np.sum((y - y.mean()) ** 2))
+        name = "r2" if self.metric == "R^2" else self.metric
+        return measure(name, self.loss, outputs, self.y_test)
 
 
 def digits() -> Dataset:

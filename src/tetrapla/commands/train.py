@@ -2,10 +2,14 @@
 
 import math
 import time
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,16 +20,24 @@ from rich.progress import (
 )
 
 from tetrapla.backends import BUILT_IN, DTYPES, Backend, load
+from tetrapla.checkpoints import Checkpoint, Checkpoints
 from tetrapla.commands import HELP, Refusal
 from tetrapla.data import DATASETS, Dataset
 from tetrapla.spec import (
     OPTIMIZERS,
+    ConstantSchedule,
+    CosineDecay,
+    EarlyStopping,
     EpochReport,
     Sequential,
+    StepDecay,
     StepReport,
     Training,
     TrainingRun,
+    TrainingState,
+    Warmup,
 )
+from tetrapla.spec.contract import Data
 from tetrapla.spec.dialects import PRESETS
 from tetrapla.weights import save
 
@@ -54,8 +66,17 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     return path
 
 
+def _rate(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if not 0 <= value < 1:
+        raise click.BadParameter(f"{value} is not in [0, 1)")
+    return value
+
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
 @click.command(context_settings={**HELP, "show_default": True})
-@click.argument("dataset", type=click.Choice(list(DATASETS)))
+@click.argument("dataset", type=click.Choice(list(DATASETS)), required=False)
 @click.option("--backend", default="numpy", metavar="NAME", help=f"{', '.join(BUILT_IN)}.")
 @click.option("--epochs", default=10, help="Passes over the training data.")
 @click.option(
@@ -74,6 +95,23 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 )
 @click.option("--lr", type=float, show_default="the optimizer's", help="Learning rate.")
 @click.option(
+    "--schedule",
+    type=click.Choice(["constant", "step", "cosine", "warmup"]),
+    default="constant",
+    help="Of the learning rate over the run: step, a tenth after each third; cosine, down "
+    "to 0; warmup, up during the first tenth, then cosine.",
+)
+@click.option("--l2", default=0.0, help="Factor of the L2 penalty on the weight matrices.")
+@click.option(
+    "--dropout", default=0.0, callback=_rate, help="Rate of it, after each hidden layer."
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop early, after so many epochs without gain on a held-out fifth of the "
+    "training data.",
+)
+@click.option(
     "--hidden",
     callback=_widths,
     metavar="N,N,...",
@@ -82,7 +120,19 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 )
 @click.option("--dtype", default="float32", type=click.Choice(DTYPES))
 @click.option("--device", default="cpu", help="cpu, gpu or gpu:N.")
-@click.option("--seed", default=0, help="Of the first weights and the order.")
+@click.option("--seed", default=0, help="Of the first weights, the order and dropout.")
+@click.option(
+    "--checkpoint",
+    type=FOLDER,
+    help="Save the run's state in this folder after every epoch.",
+)
+@click.option(
+    "--resume",
+    type=FOLDER,
+    help="Go on with the run whose checkpoints are in this folder, in any backend.",
+)
+@click.option("--every", type=click.IntRange(1), help="Steps between two checkpoints.")
+@click.option("--keep", default=3, type=click.IntRange(1), help="How many are kept.")
 @click.option(
     "--save",
     "path",
@@ -90,46 +140,141 @@ def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     callback=_new_file,
     help="Write the trained weights to this .safetensors file.",
 )
-def train(
-    dataset: str,
-    backend: str,
-    epochs: int,
-    batch_size: int | str,
-    optimizer: str,
-    dialect: str | None,
-    lr: float | None,
-    hidden: tuple[int, ...] | None,
-    dtype: str,
-    device: str,
-    seed: int,
-    path: Path | None,
-) -> None:
+@click.pass_context
+def train(ctx: click.Context, /, **given: Any) -> None:
     """Train a network on DATASET and print loss and score per epoch.
 
-    The same seed gives the same first weights and the same order of the
-    examples in every backend: only the rounding differs.
+    The same seed gives the same first weights, order of the examples and
+    dropout masks in every backend: only the rounding differs.
+
+    With --checkpoint a run that is killed, or interrupted with Ctrl-C, goes on
+    with --resume: in the same backend to the bit, or in another one.
     """
-    data = DATASETS[dataset]()
-    net = data.network(hidden)
-    if dialect is None and backend in BUILT_IN:
-        dialect = BUILT_IN[backend].dialect
-    make = OPTIMIZERS[optimizer]
-    rule = getattr(make, dialect)() if dialect else make()
-    rule = rule if lr is None else rule.with_lr(lr)
-    training = Training(epochs, batch_size, rule, data.loss, seed=seed)
     console = Console(highlight=False)
-    with console.status(f"loading {backend}"):
-        b = load(backend, device=device, dtype=dtype)
+    dialect: str | None
+    dtype: str
+    if given["resume"] is not None:
+        data, saved = _saved(ctx, given)
+        net, training, state = saved.net, saved.training, saved.state
+        dialect = saved.about.get("dialect")
+        if _is_given(ctx, "epochs"):
+            training = replace(training, epochs=given["epochs"])
+        dtype = str(given["dtype"] if _is_given(ctx, "dtype") else saved.about["dtype"])
+    elif given["dataset"] is None:
+        raise click.UsageError("Missing argument 'DATASET', or --resume DIR.", ctx)
+    else:
+        data, dtype, state = DATASETS[given["dataset"]](), given["dtype"], None
+        net, training, dialect = _asked(data, given)
+    folder = given["resume"] or given["checkpoint"]
+    checkpoints = None
+    if folder is not None:
+        about = {"dataset": data.name, "dialect": dialect}
+        every, keep = given["every"], given["keep"]
+        checkpoints = Checkpoints(folder, every=every, keep=keep, about=about)
+    with console.status(f"loading {given['backend']}"):
+        b = load(given["backend"], device=given["device"], dtype=dtype)
     _introduce(data, net, training, b, dialect)
+    if state is not None:
+        click.echo(f"{_label('resumed')} {folder}, after {_done(state, training)}")
     start = time.perf_counter()
-    run = _watched(b, net, data, training, console)
-    click.echo(f"\ntrained in {time.perf_counter() - start:.1f} s")
-    if path is not None:
+    try:
+        run = _watched(b, net, data, training, console, checkpoints, state)
+    except KeyboardInterrupt:
+        if checkpoints is not None and checkpoints.paths():
+            last = checkpoints.paths()[-1]
+            click.echo(f"\n{last} is saved; go on with --resume {folder}", err=True)
+        raise
+    took = time.perf_counter() - start
+    click.echo(f"\ntrained in {took:.1f} s, {run.state.step:,} steps in all")
+    if given["path"] is not None:
         try:
-            save(path, net, run.weights)
+            save(given["path"], net, run.weights)
         except OSError as error:
-            raise Refusal(f"cannot write {path}: {error.strerror}") from error
-        click.echo(f"saved {path}")
+            raise Refusal(f"cannot write {given['path']}: {error.strerror}") from error
+        click.echo(f"saved {given['path']}")
+
+
+# What a resumed run may be told again; the rest is as it was begun.
+AGAIN = ("backend", "device", "dtype", "epochs", "every", "keep", "path", "resume")
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _saved(ctx: click.Context, given: dict[str, Any]) -> tuple[Dataset, Checkpoint]:
+    """Return the data and the newest checkpoint of a run that goes on."""
+    folder = given["resume"]
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        if name not in (*AGAIN, "dataset") and _is_given(ctx, name):
+            raise Refusal(
+                f"{parameter.opts[0]} is the run's own and cannot be given with --resume"
+            )
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always")
+        saved = Checkpoints(folder).latest()
+    for warning in passed_over:
+        click.echo(str(warning.message), err=True)
+    if saved is None:
+        raise Refusal(f"there are no checkpoints in {folder}")
+    dataset = saved.about.get("dataset")
+    if dataset not in DATASETS:
+        raise Refusal(f"the run in {folder} was not begun by `tetrapla train`")
+    if given["dataset"] not in (None, dataset):
+        raise Refusal(f"the run in {folder} is of {dataset}, not of {given['dataset']}")
+    return DATASETS[dataset](), saved
+
+
+def _asked(data: Dataset, given: dict[str, Any]) -> tuple[Sequential, Training, str | None]:
+    """Return the network, the settings and the dialect of a new run."""
+    net = data.network(given["hidden"], given["dropout"])
+    dialect = given["dialect"]
+    if dialect is None and given["backend"] in BUILT_IN:
+        dialect = BUILT_IN[given["backend"]].dialect
+    make = OPTIMIZERS[given["optimizer"]]
+    rule = getattr(make, dialect)() if dialect else make()
+    patience = given["patience"]
+    training = Training(
+        given["epochs"],
+        given["batch_size"],
+        rule if given["lr"] is None else rule.with_lr(given["lr"]),
+        data.loss,
+        seed=given["seed"],
+        l2=given["l2"],
+        early_stopping=None if patience is None else EarlyStopping(patience),
+    )
+    steps = _steps(data, training)
+    schedules = {
+        "constant": ConstantSchedule(),
+        "step": StepDecay(max(1, steps // 3)),
+        "cosine": CosineDecay(steps),
+        "warmup": Warmup(max(1, steps // 10), CosineDecay(max(1, steps - steps // 10))),
+    }
+    return net, replace(training, schedule=schedules[given["schedule"]]), dialect
+
+
+def _held_out(data: Dataset, training: Training) -> tuple[Data, Data | None]:
+    """Return training and validation data; early stopping needs the latter."""
+    x, y = data.x_train, data.y_train
+    if training.early_stopping is None:
+        return (x, y), None
+    n = len(x) - max(1, len(x) // 5)  # the rows are in a random order
+    return (x[:n], y[:n]), (x[n:], y[n:])
+
+
+def _steps(data: Dataset, training: Training) -> int:
+    (x, _), _ = _held_out(data, training)
+    return training.epochs * len(training.batches(np.arange(len(x))))
+
+
+def _label(fact: str) -> str:
+    return click.style(f"{fact:<10}", fg="cyan")
+
+
+def _done(state: TrainingState, training: Training) -> str:
+    whole = f"{state.epoch} of {training.epochs} epochs, {state.step:,} steps"
+    return f"{whole}, inside an epoch" if state.order is not None else whole
 
 
 def _introduce(
@@ -147,11 +292,17 @@ def _introduce(
         "backend": f"{b.name} on {b.device}, {b.dtype}",
     }
     for fact, value in facts.items():
-        click.echo(f"{click.style(f'{fact:<10}', fg='cyan')} {value}")
+        click.echo(f"{_label(fact)} {value}")
 
 
 def _watched(
-    b: Backend, net: Sequential, data: Dataset, training: Training, console: Console
+    b: Backend,
+    net: Sequential,
+    data: Dataset,
+    training: Training,
+    console: Console,
+    checkpoints: Checkpoints | None,
+    state: TrainingState | None,
 ) -> TrainingRun:
     """Train; a row per epoch, and on a terminal a bar below the rows."""
     header = f"epoch  train loss   test loss{'test ' + data.metric:>15}    time"
@@ -165,8 +316,8 @@ def _watched(
         transient=True,
         disable=not console.is_terminal,
     )
-    steps = training.epochs * len(training.batches(training.order(0, len(data.x_train))))
-    task = bar.add_task("", total=steps, epoch=1)
+    done, epoch = (state.step, state.epoch) if state is not None else (0, 0)
+    task = bar.add_task("", total=_steps(data, training), completed=done, epoch=epoch + 1)
     last = time.perf_counter()
 
     def on_step(report: StepReport) -> None:
@@ -184,12 +335,16 @@ def _watched(
         last = now
         console.print(row)
 
+    seen, held_out = _held_out(data, training)
     with bar:
         return b.fit(
             net,
             net.init(training.seed),
-            (data.x_train, data.y_train),
+            seen,
             training,
+            validation=held_out,
+            resume=state,
+            checkpoints=checkpoints,
             on_step=on_step if console.is_terminal else None,
             on_epoch=on_epoch,
         )

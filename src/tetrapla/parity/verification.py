@@ -465,19 +465,21 @@ def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iter
 
     resumed = backend.fit(*asked, validation=validation, resume=before, on_step=first)
     if steps > 1:
-        yield from _one_step(case, ar, before, after[0])
+        yield from fitted_step(case, ar, before, after[0])
     yield from _same(ar, state, resumed.state, "fit resumed", "as if never interrupted")
 
 
-def _one_step(
+def fitted_step(
     case: TrainingCase, ar: Arithmetic, before: TrainingState, after: TrainingState
 ) -> Iterator[Check]:
     """Yield what one step of `fit` made of the state that it was resumed from."""
     (x, y), _ = case.data
-    start = (before.weights, before.optimizer, before.epoch, before.step)
+    epoch, position = before.epoch, before.position
+    if position == len(x):  # the next epoch's first step
+        epoch, position = epoch + 1, 0
+    start = (before.weights, before.optimizer, epoch, before.step)
     run = network.Run.start(ar, case.net, case.training, *start)
-    order = case.training.order(before.epoch, len(x))
-    rows = case.training.batches(order[before.position :])[0]
+    rows = case.training.batches(case.training.order(epoch, len(x))[position:])[0]
     run.one_step(x[rows], y[rows])
     formula = f"fit, step {run.step}"
     for name, theta in run.weights.items():
