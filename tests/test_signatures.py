@@ -66,7 +66,12 @@ PARAMETERS = {
         PURE,
     ),
 }
-FILES_OF_ONE = {("jax", "precision"): "float64 needs a scope in jax"}
+VMAP = "TensorFlow's and NumPy's columns train one learning rate after the other"
+FILES_OF_ONE = {
+    ("jax", "precision"): "float64 needs a scope in jax",
+    ("jax", "sweep"): VMAP,
+    ("torch", "sweep"): VMAP,
+}
 
 WITHOUT = {
     ("jax", "optimizers.Optimizer.__init__"): "a frozen dataclass writes its own",

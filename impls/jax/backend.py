@@ -23,7 +23,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import optimizers, training
+from . import optimizers, sweep, training
 from .layers import Sequential, sequential
 
 config: Any = jax.config  # its attributes are made at run time
@@ -76,6 +76,11 @@ def native_state(
     # 32 bits may be all there are; by then 1 - beta^t is 1
     t = jnp.uint32(min(int(state["t"]), 2**32 - 2))
     return {"t": t, "slots": own}
+
+
+def stacked(trees: list[Any]) -> Any:
+    """Return one tree, each of its leaves those of all, stacked."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def devices() -> dict[str, jax.Device]:
@@ -322,6 +327,41 @@ class Backend:
             loop.optimizer = canonical
             self.training.fit(model, loss, *given, x, y, loop)
             return loop.result()
+
+    @scoped
+    def fit_rates(
+        self, net: spec.Sequential, data: Data, loops: spec.Loops
+    ) -> list[spec.TrainingRun]:
+        hyper, names = loops.training.optimizer, net.shapes
+        starts = [loop.state for loop in loops.each]
+        every = [self.model(net, start.weights) for start in starts]
+        models = stacked(every)
+        states = stacked(
+            [
+                native_state(s.optimizer, hyper.slots, names)
+                for s in starts
+            ]
+        )
+
+        def weights(i: int) -> Arrays:
+            return {
+                n: np.array(w[i]) for n, w in models.weights().items()
+            }
+
+        def optimizer(i: int) -> Arrays:
+            state = jax.tree.map(lambda a: a[i], states)
+            t = loops.each[i].state.step
+            return state_of(state, hyper.slots, names, t)
+
+        for i, loop in enumerate(loops.each):
+            loop.weights = partial(weights, i)
+            loop.optimizer = partial(optimizer, i)
+            loop.tensor = jnp.asarray
+        x, y = jnp.array(data[0]), jnp.array(data[1])
+        loss = loops.training.loss
+        rule = optimizers.optimizer(hyper.with_lr(0.0))
+        sweep.fit(models, loss, rule, states, x, y, loops)
+        return [loop.result() for loop in loops.each]
 
     def running(
         self,

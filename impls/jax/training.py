@@ -13,11 +13,11 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer, State
 
 
-def penalty(model: Sequential, l2: float) -> Array | float:
+def penalty(weights: dict[str, Array], l2: float) -> Array | float:
     """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
     if l2 == 0:
         return 0.0
-    matrices = [w for w in model.weights().values() if w.ndim == 2]
+    matrices = [w for w in weights.values() if w.ndim == 2]
     return l2 / 2 * sum((w**2).sum() for w in matrices)
 
 
@@ -31,7 +31,7 @@ def objective(
 ) -> tuple[Array, Array]:
     outputs = model(x, key)  # forward
     value = losses.loss(loss, outputs, y)  # loss
-    return value + penalty(model, l2), value
+    return value + penalty(model.weights(), l2), value
 
 
 def loss_and_gradients(

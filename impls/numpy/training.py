@@ -14,9 +14,10 @@ from .optimizers import Optimizer
 Array = NDArray[Any]
 
 
-def penalty_gradients(model: Sequential, l2: float) -> dict[str, Array]:
+def penalty_gradients(
+    weights: dict[str, Array], l2: float
+) -> dict[str, Array]:
     """Return the gradients of l2 / 2 sum ||W||^2: l2 W."""
-    weights = model.weights()
     return {n: l2 * w for n, w in weights.items() if w.ndim == 2}
 
 
@@ -47,8 +48,9 @@ def train_step(
     model.backward(losses.loss_gradient(loss, outputs, y))  # gradient
     gradients = model.gradients()
     if l2 != 0:
-        for name, g in penalty_gradients(model, l2).items():
-            gradients[name] = gradients[name] + g
+        more = penalty_gradients(model.weights(), l2)
+        for name in more:
+            gradients[name] = gradients[name] + more[name]
     optimizer.step(gradients)  # update
     return value
 

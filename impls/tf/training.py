@@ -12,12 +12,13 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
-def penalty(model: Sequential, l2: float) -> tf.Tensor | float:
+def penalty(
+    weights: dict[str, tf.Variable], l2: float
+) -> tf.Tensor | float:
     """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
     if l2 == 0:
         return 0.0
-    every = model.weights().values()
-    matrices = [w for w in every if len(w.shape) == 2]
+    matrices = [w for w in weights.values() if len(w.shape) == 2]
     return l2 / 2 * sum(tf.reduce_sum(w**2) for w in matrices)
 
 
@@ -47,7 +48,7 @@ def train_step(
     with tf.GradientTape() as tape:  # outside the tape: no gradients
         outputs = model(x, key)  # forward
         value = losses.loss(loss, outputs, y)  # loss
-        total = value + penalty(model, l2)
+        total = value + penalty(model.weights(), l2)
     gradients = tape.gradient(total, model.weights())  # gradient
     optimizer.step(gradients)  # update
     return value

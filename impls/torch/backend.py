@@ -24,7 +24,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import activations, losses, optimizers, training
+from . import activations, losses, optimizers, sweep, training
 from .layers import Sequential, sequential
 
 
@@ -47,6 +47,11 @@ def state_of(
             value = optimizer.state[theta][native]
             state[f"{slot}/{name}"] = array(value)
     return state
+
+
+def stacked(every: list[Arrays]) -> Arrays:
+    """Return the arrays of all, stacked by name."""
+    return {n: np.stack([a[n] for a in every]) for n in every[0]}
 
 
 def devices() -> dict[str, torch.device]:
@@ -309,6 +314,33 @@ class Backend:
             loop.optimizer = state
             self.training.fit(model, loss, optimizer, x, y, loop)
             return loop.result()
+
+    @scoped
+    def fit_rates(
+        self, net: spec.Sequential, data: Data, loops: spec.Loops
+    ) -> list[spec.TrainingRun]:
+        hyper, names = loops.training.optimizer, net.shapes
+        starts = [loop.state for loop in loops.each]
+        model = self.model(net, starts[0].weights)
+        theta = self.tensors(stacked([s.weights for s in starts]))
+        native = optimizers.optimizer(hyper, theta)  # at its start
+
+        def weights(i: int) -> Arrays:
+            return {name: array(w[i]) for name, w in theta.items()}
+
+        def optimizer(i: int) -> Arrays:
+            slots, t = self.slots(hyper), loops.each[i].state.step
+            every = state_of(native, slots, names, t)
+            return {n: a[i] if a.ndim else a for n, a in every.items()}
+
+        for i, loop in enumerate(loops.each):
+            loop.weights = partial(weights, i)
+            loop.optimizer = partial(optimizer, i)
+            loop.tensor = self.tensor
+        x, y = self.tensor(data[0]), self.tensor(data[1])
+        loss = loops.training.loss
+        sweep.fit(model, loss, native, theta, x, y, loops)
+        return [loop.result() for loop in loops.each]
 
     def counted(self, optimizer: torch.optim.Optimizer, t: Any) -> Any:
         """Return the optimizer's own t, which must be this one."""

@@ -15,6 +15,7 @@ from tetrapla import spec
 
 Slots = dict[str, Tensor]
 Step = int  # counted from 1
+Rate = float | Tensor  # a tensor of many, to broadcast: sweep.py
 
 
 def root(v: Tensor, eps: float, place: str) -> Tensor:
@@ -47,15 +48,15 @@ class Optimizer(torch.optim.Optimizer):
         first = self.hyper.slots
         return {n: torch.full_like(theta, first[n]) for n in first}
 
-    def decay(self, theta: Tensor, g: Tensor, eta: float) -> Tensor:
+    def decay(self, theta: Tensor, g: Tensor, eta: Rate) -> Tensor:
         if self.hyper.weight_decay == 0:
             return g
         if self.hyper.decay == "coupled":
             return g.add(theta, alpha=self.hyper.weight_decay)
-        theta.sub_(theta, alpha=eta * self.hyper.weight_decay)
+        theta.sub_(eta * self.hyper.weight_decay * theta)
         return g
 
-    def momentum(self, d: Tensor, s: Slots, eta: float) -> Tensor:
+    def momentum(self, d: Tensor, s: Slots, eta: Rate) -> Tensor:
         mu = self.hyper.momentum
         if mu == 0:
             return eta * d
@@ -63,7 +64,7 @@ class Optimizer(torch.optim.Optimizer):
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
-        b.mul_(mu).add_(d, alpha=before)
+        b.mul_(mu).add_(before * d)
         if self.hyper.nesterov:
             return after * (mu * b + before * d)
         return after * b
@@ -82,7 +83,7 @@ class SGD(Optimizer):
     """theta -= eta g, or with momentum b = mu b + g, theta -= eta b."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         theta.sub_(self.momentum(g, s, eta))
 
@@ -91,33 +92,33 @@ class Adagrad(Optimizer):
     """a = a + g^2, theta -= eta g / (sqrt(a) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         a = s["a"]
         a.addcmul_(g, g)
         r = root(a, self.hyper.eps, self.hyper.eps_place)
-        theta.addcdiv_(g, r, value=-eta)
+        theta.sub_(eta * g / r)
 
 
 class Adadelta(Optimizer):
     """d = sqrt(u + eps) / sqrt(v + eps) g, theta -= eta d."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
         d = (u + eps).sqrt_() / (v + eps).sqrt_() * g
         u.mul_(rho).addcmul_(d, d, value=1 - rho)
-        theta.sub_(d, alpha=eta)
+        theta.sub_(eta * d)
 
 
 class RMSProp(Optimizer):
     """v = rho v + (1 - rho) g^2, theta -= eta g / (sqrt(v) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
@@ -133,7 +134,7 @@ class Adam(Optimizer):
     """theta -= eta m^ / (sqrt(v^) + eps)."""
 
     def update(
-        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: float
+        self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
         c1 = bias_correction(beta1, t)
@@ -145,12 +146,12 @@ class Adam(Optimizer):
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
-            torch.maximum(v_max, v if raw else v_hat, out=v_max)
+            v_max.copy_(torch.maximum(v_max, v if raw else v_hat))
             v_hat = v_max / c2 if raw else v_max
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / math.sqrt(c2)
-        theta.addcdiv_(m_hat, root(v_hat, eps, place), value=-eta)
+        theta.sub_(eta * m_hat / root(v_hat, eps, place))
 
 
 class AdamW(Adam):

@@ -11,11 +11,11 @@ from .layers import Dense, Dropout, Sequential
 from .optimizers import Optimizer
 
 
-def penalty(model: Sequential, l2: float) -> Tensor | float:
+def penalty(weights: dict[str, Tensor], l2: float) -> Tensor | float:
     """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
     if l2 == 0:
         return 0.0
-    matrices = [w for w in model.weights().values() if w.ndim == 2]
+    matrices = [w for w in weights.values() if w.ndim == 2]
     return l2 / 2 * sum((w**2).sum() for w in matrices)
 
 
@@ -45,7 +45,8 @@ def train_step(
     optimizer.zero_grad()  # or gradients add up
     outputs = model(x, key)  # forward
     value = losses.loss(loss, outputs, y)  # loss
-    (value + penalty(model, l2)).backward()  # gradient
+    total = value + penalty(model.weights(), l2)
+    total.backward()  # gradient
     optimizer.step()  # update
     return value.detach()
 

@@ -6,7 +6,7 @@ implementation of the contract (spec/contract.py).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -24,11 +24,11 @@ from tetrapla.spec.errors import (
     UnsupportedError,
 )
 from tetrapla.spec.layers import Dropout, Sequential
-from tetrapla.spec.loop import EpochReport, Loop, StepReport
+from tetrapla.spec.loop import EpochReport, Loop, Loops, StepReport
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.metrics import measure
 from tetrapla.spec.optimizers import Optimizer
-from tetrapla.spec.state import TrainingRun, TrainingState
+from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import Training
 
@@ -376,14 +376,40 @@ class Backend:
         """
         check.network(net)
         check.training(training)
-        self.require(training.loss)
-        self.require(training.optimizer)
         check.callback("on_step", on_step)
         check.callback("on_epoch", on_epoch)
         if not isinstance(checkpoints, Checkpoints | None):
             raise InvalidInputError(
                 f"checkpoints must be Checkpoints(folder), got {type(checkpoints).__name__}"
             )
+        xy, loop = self._begun(
+            net, weights, data, training, validation, resume, checkpoints
+        )
+        loop.on_step, loop.on_epoch = on_step, on_epoch
+        if checkpoints is None:
+            return self.implementation.fit(net, xy, loop)
+        about = {
+            "backend": self.name,
+            "device": self.device,
+            "dtype": self.dtype,
+            "versions": {"tetrapla": __version__, **self.info()},
+        }
+        with checkpoints.writing(net, training, loop.state, about) as loop.saving:
+            return self.implementation.fit(net, xy, loop)
+
+    def _begun(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        data: Data,
+        training: Training,
+        validation: Data | None,
+        resume: TrainingState | Checkpoint | None,
+        checkpoints: Checkpoints | None,
+    ) -> tuple[Data, Loop]:
+        """Return the data and the loop of a run, all of it checked."""
+        self.require(training.loss)
+        self.require(training.optimizer)
         w = check.weights(net, weights, self.dtype)
         x, y = check.data("x", "y", net, training.loss, data, self.dtype)
         names = ("validation x", "validation y")
@@ -406,19 +432,54 @@ class Backend:
             check.same_data(start.data, prints)
             start = replace(start, data=prints)
         dropout = any(isinstance(layer, Dropout) for layer in net.layers)
-        loop = Loop(training, start, dropout, on_step=on_step, on_epoch=on_epoch)
+        loop = Loop(training, start, dropout)
         if held_out is not None or training.metrics:
             loop.evaluate = self._evaluate(net, training, (x, y), held_out)
-        if checkpoints is None:
-            return self.implementation.fit(net, (x, y), loop)
-        about = {
-            "backend": self.name,
-            "device": self.device,
-            "dtype": self.dtype,
-            "versions": {"tetrapla": __version__, **self.info()},
-        }
-        with checkpoints.writing(net, training, start, about) as loop.saving:
-            return self.implementation.fit(net, (x, y), loop)
+        return (x, y), loop
+
+    def fit_rates(
+        self,
+        net: Sequential,
+        weights: Arrays,
+        data: Data,
+        training: Training,
+        rates: Sequence[float],
+        *,
+        validation: Data | None = None,
+    ) -> RateSweep:
+        """Train once for each learning rate, from the same weights on.
+
+        All at once where the framework can map a training step over an axis
+        of rates (`torch` by torch.func.vmap, `jax` by jax.vmap), else one
+        after the other. Each run is that of `fit` with this rate, for all
+        epochs: convergence and early stopping would end them apart, and are
+        refused.
+
+        Parameters
+        ----------
+        net, weights, data, training, validation
+            As for `fit`.
+        rates
+            The learning rates; each stands in for the optimizer's `lr`.
+        """
+        check.network(net)
+        check.training(training)
+        etas = check.rates(rates)
+        for name in ("convergence_threshold", "early_stopping"):
+            if getattr(training, name) is not None:
+                raise InvalidInputError(
+                    f"fit_rates trains every rate for all epochs: {name} must be None"
+                )
+        at = [replace(training, optimizer=training.optimizer.with_lr(r)) for r in etas]
+        together = getattr(self.implementation, "fit_rates", None)
+        if together is None:
+            runs = [self.fit(net, weights, data, t, validation=validation) for t in at]
+            return RateSweep(etas, tuple(runs))
+        loops = []
+        for settings in at:
+            xy, loop = self._begun(net, weights, data, settings, validation, None, None)
+            loops.append(loop)
+        return RateSweep(etas, tuple(together(net, xy, Loops(loops))))
 
     def _evaluate(
         self, net: Sequential, training: Training, data: Data, validation: Data | None

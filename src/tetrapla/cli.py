@@ -19,6 +19,7 @@ COMMANDS = {
     "atlas": ("tetrapla.commands.atlas", "Show how the frameworks' libraries differ."),
     "sweep": ("tetrapla.commands.sweep", "Measure an activation over float32's numbers."),
     "train": ("tetrapla.commands.train", "Train a network on real data."),
+    "rates": ("tetrapla.commands.rates", "Try many learning rates at once."),
     "info": ("tetrapla.commands.info", "Show versions, devices and precision settings."),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from tetrapla.spec.activations import Activation, Softmax
-from tetrapla.spec.checks import type_name
+from tetrapla.spec.checks import non_negative, type_name
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
@@ -269,6 +269,17 @@ def same_data(before: Mapping[str, str] | None, now: Mapping[str, str]) -> None:
                 f"the run to resume saw other {which} data (the fingerprints differ); "
                 "to go on with other data, resume from replace(state, data=None)"
             )
+
+
+def rates(given: object) -> tuple[float, ...]:
+    """Return learning rates, at least one."""
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        raise InvalidInputError(
+            f"rates must be a sequence of learning rates, got {type_name(given)}"
+        )
+    if len(given) == 0:
+        raise InvalidInputError("rates must not be empty")
+    return tuple(non_negative(f"rates[{i}]", rate) for i, rate in enumerate(given))
 
 
 def callback(name: str, given: object) -> None:

@@ -29,6 +29,7 @@ class Backend(backend.Backend):
     optimizers = optimizers
     training = training
     differentiate = staticmethod(training.loss_and_gradients)
+    fit_rates: Any = None  # the library's optimizer has one rate
 
     @contextmanager
     def scope(self) -> Any:

@@ -28,6 +28,7 @@ class Backend(backend.Backend):
     activations = activations
     losses = losses
     training = training
+    fit_rates: Any = None  # the library's optimizer has one rate
 
     @backend.scoped
     def build(

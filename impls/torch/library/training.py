@@ -17,11 +17,11 @@ def set_key(model: nn.Module, key: Tensor | None) -> None:
             module.key = key
 
 
-def penalty(model: nn.Sequential, l2: float) -> Tensor | float:
+def penalty(weights: dict[str, Tensor], l2: float) -> Tensor | float:
     """Return l2 / 2 sum ||W||^2, over the matrices and no bias."""
     if l2 == 0:
         return 0.0
-    matrices = [w for w in parameters(model).values() if w.ndim == 2]
+    matrices = [w for w in weights.values() if w.ndim == 2]
     return l2 / 2 * sum(w.square().sum() for w in matrices)
 
 
@@ -54,7 +54,8 @@ def train_step(
     optimizer.zero_grad()  # or gradients add up
     outputs = model(x)  # forward
     value = losses.loss(loss, outputs, y)  # loss
-    (value + penalty(model, l2)).backward()  # gradient
+    total = value + penalty(parameters(model), l2)
+    total.backward()  # gradient
     optimizer.step()  # update
     return value.detach()
 

@@ -37,7 +37,7 @@ from tetrapla.spec.initializers import (
     initializer,
 )
 from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential, activated
-from tetrapla.spec.loop import EpochReport, Loop, Saving, StepReport
+from tetrapla.spec.loop import EpochReport, Loop, Loops, Saving, StepReport
 from tetrapla.spec.losses import (
     LOSSES,
     BinaryCrossEntropy,
@@ -67,7 +67,7 @@ from tetrapla.spec.schedules import (
     Warmup,
     schedule,
 )
-from tetrapla.spec.state import TrainingRun, TrainingState
+from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.training import EarlyStopping, Training
 
 __all__ = [
@@ -108,11 +108,13 @@ __all__ = [
     "LeCunUniform",
     "LeakyReLU",
     "Loop",
+    "Loops",
     "Loss",
     "LossAndGradients",
     "MeanSquaredError",
     "Optimizer",
     "RMSProp",
+    "RateSweep",
     "ReLU",
     "Saving",
     "Schedule",

@@ -124,5 +124,9 @@ class Backend(Protocol):
     def fit(self, net: Sequential, data: Data, loop: Loop) -> TrainingRun:
         """Train on from `loop.state`, which at the start of a run is its start."""
 
+    # Optional: fit_rates(net, data, loops) -> list[TrainingRun], many runs that
+    # differ in the learning rate alone, at once. Without it, or where it is
+    # None, they are done one after the other.
+
     def info(self) -> dict[str, str]:
         """Return versions, devices and precision settings, for people."""

@@ -212,3 +212,44 @@ class Loop:
             self.state = replace(self.state, best=self.weights(), best_loss=loss, waited=0)
         else:
             self.state = replace(self.state, waited=self.state.waited + 1)
+
+
+@dataclass
+class Loops:
+    """Loops that differ in the learning rate alone, step by step together.
+
+    The implementation sets each loop's own attributes. Losses and rates have
+    a leading axis, one entry per loop.
+    """
+
+    each: list[Loop]
+
+    @property
+    def training(self) -> Training:
+        """The settings that all share; the rate is the first one's."""
+        return self.each[0].training
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the epochs to do."""
+        for epoch, *_ in zip(*(loop.epochs() for loop in self.each), strict=True):
+            yield epoch
+
+    def order(self, epoch: int, n: int) -> NDArray[np.int64]:
+        """Return the order in which the epoch sees n samples."""
+        first, *others = self.each
+        order = first.order(epoch, n)
+        for loop in others:
+            loop.state = replace(loop.state, order=order)
+        return order
+
+    def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield each batch's rows, dropout key and learning rates, as tensors."""
+        dtype = next(iter(self.each[0].state.weights.values())).dtype
+        for rows, key, _ in self.each[0].batches(order):
+            rates = [loop.training.rate(loop.state.step) for loop in self.each]
+            yield rows, key, self.each[0].tensor(np.array(rates, dtype))
+
+    def end_step(self, losses: Any, size: int) -> None:
+        """Count a step of all."""
+        for loop, loss in zip(self.each, np.asarray(losses), strict=True):
+            loop.end_step(loss, size)

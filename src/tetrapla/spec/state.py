@@ -94,6 +94,32 @@ class TrainingRun:
     state: TrainingState
 
 
+@dataclass(frozen=True)
+class RateSweep:
+    """What `fit_rates` returns: learning rates, and the run of each."""
+
+    rates: tuple[float, ...]
+    runs: tuple[TrainingRun, ...]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The last loss of each run, on the validation data if there is any."""
+        rows = [run.history for run in self.runs]
+        return tuple(row.get("val_loss", row["loss"])[-1] for row in rows)
+
+    @property
+    def best(self) -> float:
+        """The rate whose last loss is the smallest; NaN is never that.
+
+        >>> RateSweep((), ()).best
+        nan
+        """
+        there = [
+            (x, rate) for x, rate in zip(self.losses, self.rates, strict=True) if x == x
+        ]
+        return min(there)[1] if there else math.nan
+
+
 def copies(arrays: Arrays) -> Arrays:
     """Return the arrays, sharing no memory with those given."""
     return {name: array.copy() for name, array in arrays.items()}
