@@ -1,7 +1,9 @@
 """What the tests share: the backends' names, and one way to load them."""
 
 import os
+import re
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -33,6 +35,12 @@ def backend(name: str, dtype: str = "float32") -> Backend:
     if isinstance(loaded, str):
         missing(loaded)
     return loaded
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """Return the blocks of code in a text of the repository."""
+    text = (Path(__file__).parent.parent / path).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def dataset(name: str) -> data.Dataset:

@@ -327,6 +327,46 @@ OTHERS = {
         lambda: tp.threefry.fold_in(tp.threefry.key(0), 1.0),
         "data must be an integer, got 1.0",
     ),
+    "fold-in-large": (
+        lambda: tp.threefry.fold_in(tp.threefry.key(0), 2**32),
+        "data must be in [0, 4294967296), got 4294967296",
+    ),
+    "split-negative": (
+        lambda: tp.threefry.split(tp.threefry.key(0), -1),
+        "num must be in [0, 4294967296), got -1",
+    ),
+    "split-shape": (
+        lambda: tp.threefry.split(tp.threefry.key(0), (2, 3)),
+        "num must be an integer, got (2, 3)",
+    ),
+    "bits-of-a-number": (
+        lambda: tp.threefry.bits(tp.threefry.key(0), 3),
+        "shape must be a sequence of integers >= 0, got 3",
+    ),
+    "bits-negative": (
+        lambda: tp.threefry.bits(tp.threefry.key(0), (2, -1)),
+        "shape must be a sequence of integers >= 0, got (2, -1)",
+    ),
+    "uniform-of-a-half": (
+        lambda: tp.threefry.uniform(tp.threefry.key(0), (0.5,)),
+        "shape must be a sequence of integers >= 0, got (0.5,)",
+    ),
+    "bernoulli-p": (
+        lambda: tp.threefry.bernoulli(tp.threefry.key(0), "half", (2,)),
+        "p must be a number, got 'half'",
+    ),
+    "bernoulli-nan": (
+        lambda: tp.threefry.bernoulli(tp.threefry.key(0), math.nan, (2,)),
+        "p must be finite, got nan",
+    ),
+    "permutation-negative": (
+        lambda: tp.threefry.permutation(tp.threefry.key(0), -1),
+        "n must be in [0, 4294967296), got -1",
+    ),
+    "permutation-array": (
+        lambda: tp.threefry.permutation(tp.threefry.key(0), [1, 2]),
+        "n must be an integer, got [1, 2]",
+    ),
 }
 
 

@@ -1,24 +1,17 @@
 """What the README says can be typed, can be typed."""
 
-import re
 from pathlib import Path
 
 import pytest
 import support
 from click.testing import CliRunner
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
-
 
 def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     support.backend("torch")  # the README's example; skips where it is missing
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for block in blocks("python"):
+    for block in support.blocks("README.md", "python"):
         exec(block, names)
     assert names["r"].weights["0.weight"].shape == (64, 128)
     assert names["state"]["t"] == 1
@@ -29,7 +22,8 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_option_that_is_shown_is_there() -> None:
     from tetrapla.cli import main
 
-    shown = [line.split("#")[0] for block in blocks("sh") for line in block.splitlines()]
+    blocks = support.blocks("README.md", "sh")
+    shown = [line.split("#")[0] for block in blocks for line in block.splitlines()]
     lines = [line for line in shown if line.startswith("tetrapla ")]
     assert len(lines) >= 5
     for line in lines:

@@ -96,10 +96,10 @@ def functions(
 def symbols(column: str, file: str) -> dict[str, ast.FunctionDef | None]:
     if (column, file) == ("numpy", "random"):
         # NumPy's column is the specification's own code, re-exported
+        import tetrapla.impls.numpy.random as column_file
         import tetrapla.spec.threefry as module
 
-        source = Path(module.__file__)
-        exported = ("threefry2x32", "fold_in", "bits", "uniform", "bernoulli")
+        source, exported = Path(module.__file__), column_file.__all__
         tree = ast.parse(source.read_text(encoding="utf-8"))
         return {n: f for n, f in functions(tree.body, "random.") if n[7:] in exported}
     source = FOLDER / column / f"{file}.py"

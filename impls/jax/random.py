@@ -11,6 +11,7 @@ from jax import Array, lax
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+ROUNDS = (1, 1625, 2642245)  # sort once for each that n is above
 
 
 def threefry2x32(
@@ -28,15 +29,27 @@ def threefry2x32(
     return x0, x1
 
 
-def fold_in(key: Array, data: int) -> Array:
+def words(key: Array, n: int) -> tuple[Array, Array]:
+    # counters of 32 bits: 2^32 draws at once are more than fit anyway
+    low = lax.iota(jnp.uint32, n)
+    return threefry2x32(key, jnp.zeros_like(low), low)
+
+
+def key(seed: int) -> Array:
+    return jnp.array([0, seed], jnp.uint32)
+
+
+def fold_in(key: Array, data: int | Array) -> Array:
     x1 = jnp.uint32(data)
     return jnp.stack(threefry2x32(key, jnp.zeros_like(x1), x1))
 
 
+def split(key: Array, num: int = 2) -> Array:
+    return jnp.stack(words(key, num), axis=1)
+
+
 def bits(key: Array, shape: tuple[int, ...]) -> Array:
-    # counters of 32 bits: 2^32 draws at once are more than fit anyway
-    low = lax.iota(jnp.uint32, math.prod(shape))
-    x0, x1 = threefry2x32(key, jnp.zeros_like(low), low)
+    x0, x1 = words(key, math.prod(shape))
     return (x0 ^ x1).reshape(shape)
 
 
@@ -47,3 +60,11 @@ def uniform(key: Array, shape: tuple[int, ...]) -> Array:
 
 def bernoulli(key: Array, p: float, shape: tuple[int, ...]) -> Array:
     return uniform(key, shape) < jnp.float32(p)
+
+
+def permutation(key: Array, n: int) -> Array:
+    order = jnp.arange(n)
+    for _ in range(sum(n > limit for limit in ROUNDS)):
+        key, subkey = split(key)
+        order = order[jnp.argsort(bits(subkey, (n,)), stable=True)]
+    return order

@@ -4,8 +4,22 @@ from tetrapla.spec.threefry import (
     bernoulli,
     bits,
     fold_in,
+    key,
+    permutation,
+    split,
     threefry2x32,
     uniform,
+    words,
 )
 
-__all__ = ["bernoulli", "bits", "fold_in", "threefry2x32", "uniform"]
+__all__ = [
+    "bernoulli",
+    "bits",
+    "fold_in",
+    "key",
+    "permutation",
+    "split",
+    "threefry2x32",
+    "uniform",
+    "words",
+]

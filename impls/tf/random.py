@@ -1,7 +1,7 @@
 """Threefry-2x32 in tf tensors of dtype uint32.
 
 Quirk: shapes may be known only when the graph runs, so the number of
-draws is computed as a tensor.
+draws, and how often a permutation sorts, are computed as tensors.
 """
 
 import tensorflow as tf
@@ -9,9 +9,10 @@ from tensorflow.bitwise import left_shift, right_shift
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+ROUNDS = (1, 1625, 2642245)  # sort once for each that n is above
 
 
-@tf.function(autograph=False)  # 100 operations: traced once per shape
+@tf.function(autograph=False, reduce_retracing=True)  # 100 operations
 def threefry2x32(
     key: tf.Tensor, x0: tf.Tensor, x1: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -27,19 +28,33 @@ def threefry2x32(
     return x0, x1
 
 
-def fold_in(key: tf.Tensor, data: int) -> tf.Tensor:
-    x1 = tf.constant(data, tf.uint32)
-    return tf.stack(threefry2x32(key, tf.zeros_like(x1), x1))
-
-
-def bits(key: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    n = tf.reduce_prod(tf.cast(shape, tf.int64))
-    index = tf.range(n)
+def words(
+    key: tf.Tensor, n: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    index = tf.range(tf.cast(n, tf.int64))
     low = tf.cast(tf.bitwise.bitwise_and(index, 0xFFFFFFFF), tf.uint32)
     high = tf.cast(
         right_shift(index, tf.constant(32, tf.int64)), tf.uint32
     )
-    x0, x1 = threefry2x32(key, high, low)
+    return threefry2x32(key, high, low)
+
+
+def key(seed: int) -> tf.Tensor:
+    return tf.cast([0, seed], tf.uint32)
+
+
+def fold_in(key: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
+    x1 = tf.cast(data, tf.uint32)
+    folded = threefry2x32(key, tf.zeros_like(x1), x1)
+    return tf.reshape(tf.stack(folded), (2,))
+
+
+def split(key: tf.Tensor, num: int = 2) -> tf.Tensor:
+    return tf.reshape(tf.stack(words(key, num), axis=1), (num, 2))
+
+
+def bits(key: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    x0, x1 = words(key, tf.reduce_prod(tf.cast(shape, tf.int64)))
     return tf.reshape(x0 ^ x1, shape)
 
 
@@ -49,4 +64,18 @@ def uniform(key: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 
 
 def bernoulli(key: tf.Tensor, p: float, shape: tf.Tensor) -> tf.Tensor:
-    return uniform(key, shape) < tf.constant(p, tf.float32)
+    return uniform(key, shape) < tf.cast(p, tf.float32)
+
+
+def permutation(key: tf.Tensor, n: int | tf.Tensor) -> tf.Tensor:
+    def sort(key: tf.Tensor, order: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        key, subkey = tf.unstack(split(key))
+        drawn = bits(subkey, tf.shape(order))
+        return key, tf.gather(order, tf.argsort(drawn, stable=True))
+
+    n = tf.cast(n, tf.int64)
+    start = (key, tf.range(n))
+    rounds = tf.reduce_sum(tf.cast(n > ROUNDS, tf.int32))
+    return tf.while_loop(
+        lambda *_: True, sort, start, maximum_iterations=rounds
+    )[1]

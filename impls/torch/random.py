@@ -1,14 +1,17 @@
-"""Threefry-2x32 in torch tensors, on the tensors' device.
+"""Threefry-2x32 in torch tensors, on the key's device.
 
 Quirk: torch.uint32 has no addition or shift on the CPU, so a 32-bit
 word lives in an int64, masked after each operation that may overflow.
 """
+
+import math
 
 import torch
 from torch import Tensor
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+ROUNDS = (1, 1625, 2642245)  # sort once for each that n is above
 MASK = 0xFFFFFFFF
 
 
@@ -27,15 +30,26 @@ def threefry2x32(
     return x0, x1
 
 
-def fold_in(key: Tensor, data: int) -> Tensor:
-    x1 = torch.tensor(data, dtype=torch.int64, device=key.device)
+def words(key: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    index = torch.arange(n, device=key.device)
+    return threefry2x32(key, index >> 32, index & MASK)
+
+
+def key(seed: int) -> Tensor:
+    return torch.tensor([0, seed])
+
+
+def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
+    x1 = torch.as_tensor(data, dtype=torch.int64, device=key.device)
     return torch.stack(threefry2x32(key, torch.zeros_like(x1), x1))
 
 
+def split(key: Tensor, num: int = 2) -> Tensor:
+    return torch.stack(words(key, num), dim=1)
+
+
 def bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
-    n = torch.Size(shape).numel()
-    index = torch.arange(n, dtype=torch.int64, device=key.device)
-    x0, x1 = threefry2x32(key, index >> 32, index & MASK)
+    x0, x1 = words(key, math.prod(shape))
     return (x0 ^ x1).reshape(shape)
 
 
@@ -47,3 +61,11 @@ def uniform(key: Tensor, shape: tuple[int, ...]) -> Tensor:
 def bernoulli(key: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:
     threshold = torch.tensor(p, dtype=torch.float32, device=key.device)
     return uniform(key, shape) < threshold
+
+
+def permutation(key: Tensor, n: int) -> Tensor:
+    order = torch.arange(n, device=key.device)
+    for _ in range(sum(n > limit for limit in ROUNDS)):
+        key, subkey = split(key)
+        order = order[torch.argsort(bits(subkey, (n,)), stable=True)]
+    return order

@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import parso
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
@@ -34,9 +35,11 @@ from power.score import REACH, forget
 from tetrapla.parity import verification
 from tetrapla.parity.engine import verdict
 from tetrapla.parity.suite import cases
+from tetrapla.spec import threefry
 
 HERE = Path(__file__).parent
 FILES = tuple(name for name in REACH if name != "backend.py")
+THRESHOLDS = [n + more for n in threefry.ROUNDS[1:] for more in (0, 1)]
 SECONDS = 120  # a mutant that takes longer loops for ever: it is noticed
 
 _BINARY = {
@@ -163,6 +166,8 @@ def outcome(mutant: Mutant, text: str) -> str:
                         v = verdict(case, backend)
                         if v.failed:
                             return f"{v.case} {v.dtype}"
+        if mutant.file == "random.py":
+            return _misdrawn(text) or "survived"
     except TimeoutError:
         return "too long"
     except Exception as error:  # it does not even load
@@ -171,6 +176,28 @@ def outcome(mutant: Mutant, text: str) -> str:
         signal.alarm(0)
         forget(mutant.implementation)
     return "survived"
+
+
+def _misdrawn(text: str) -> str:
+    """Say what differs of that which no backend draws from a random.py."""
+    module: dict[str, Any] = {}
+    exec(text, module)
+    for seed in range(3):
+        key, theirs = threefry.key(seed), module["key"](seed)
+        if not np.array_equal(module["split"](theirs), threefry.split(key)):
+            return "split"
+        for n in (0, 1, 2, *THRESHOLDS[: None if seed == 0 else 2]):
+            order = np.asarray(module["permutation"](theirs, n))
+            if not np.array_equal(order, threefry.permutation(key, n)):
+                return f"permutation of {n}"
+    draw = module["bits"]
+    module["bits"] = lambda key, shape: draw(key, shape) & 3  # ties
+    order = list(range(1000))
+    words = np.bitwise_xor(*threefry.words(threefry.split(threefry.key(0))[1], 1000)) & 3
+    order.sort(key=words.__getitem__)
+    if not np.array_equal(np.asarray(module["permutation"](module["key"](0), 1000)), order):
+        return "the order of equal words"
+    return ""
 
 
 def _too_long(*_: Any) -> None:

@@ -59,6 +59,16 @@ def integer(name: str, value: object, low: int, high: int | None = None) -> int:
     return number
 
 
+def shape(name: str, value: object) -> tuple[int, ...]:
+    """Return `value`, a sequence of integers >= 0, as a tuple of ints."""
+    try:
+        return tuple(integer(name, n, 0) for n in value)  # type: ignore[attr-defined]
+    except (TypeError, InvalidInputError):
+        raise InvalidInputError(
+            f"{name} must be a sequence of integers >= 0, got {value!r}"
+        ) from None
+
+
 def flag(name: str, value: object) -> bool:
     """Return `value` as a bool."""
     if not isinstance(value, bool):
