@@ -525,3 +525,12 @@ def test_a_run_moves_across_the_frameworks(names, rule, dtype, folder):
     # of float32. Another formula, or a state that is lost, would show at 1e-2.
     unit = np.finfo("float32" if "tf.keras" in names else dtype).eps
     np.testing.assert_allclose(moved, stayed, rtol=1e3 * unit)
+
+
+def test_what_the_documentation_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in support.blocks("docs/checkpoints.md", "python"):
+        exec(block, names)
+    assert names["found"].state.step == 78
+    assert len(list((tmp_path / "runs" / "sums").iterdir())) == 3

@@ -22,7 +22,11 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_option_that_is_shown_is_there() -> None:
     from tetrapla.cli import main
 
-    blocks = support.blocks("README.md", "sh")
+    blocks = [
+        block
+        for file in ("README.md", "docs/checkpoints.md")
+        for block in support.blocks(file, "sh")
+    ]
     shown = [line.split("#")[0] for block in blocks for line in block.splitlines()]
     lines = [line for line in shown if line.startswith("tetrapla ")]
     assert len(lines) >= 5
