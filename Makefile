@@ -15,7 +15,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: help install parity test lint types imports tests power mutants soak bench atlas clean
+.PHONY: help install parity test lint types imports tests power mutants soak bench atlas figures clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -25,6 +25,7 @@ help:
 	@echo "make soak     10,000 random cases per backend and dtype: none may fail"
 	@echo "make bench    what importing tetrapla costs, and verifying a large network"
 	@echo "make atlas    write down what the libraries answer now, for later comparison"
+	@echo "make figures  measure 1,000 steps everywhere and draw how far they drift apart"
 	@echo "make clean    remove what the others made"
 
 install: $(READY)
@@ -81,6 +82,12 @@ bench: install
 
 atlas: install
 	$(BIN)/tetrapla atlas --record
+
+# One thread: these matrices are too small to share.
+figures: install
+	mkdir -p docs/figures
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/tetrapla drift \
+	  --svg docs/figures/trajectories.svg
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -10,7 +10,7 @@ import pytest
 
 from tetrapla.backends import Backend, load
 from tetrapla.data import MissingExtraError
-from tetrapla.parity import drift
+from tetrapla.parity import chart, drift, drift_figure
 from tetrapla.parity.cases import TrainingCase
 from tetrapla.parity.drift import Curve, Drift, distance
 from tetrapla.parity.suite_networks import trainings
@@ -128,7 +128,7 @@ def made(*distances):
 
 
 def drawn(found):
-    root = ElementTree.fromstring(drift.svg(found))
+    root = ElementTree.fromstring(drift_figure.svg(found))
     lines = [
         [tuple(map(float, p.split(","))) for p in line.get("points").split()]
         for line in root.iter(f"{SVG}polyline")
@@ -154,13 +154,13 @@ def test_the_figure_is_logarithmic_and_says_what_it_is():
     assert "epoch (3 steps each)" in words(root)
     assert "relative distance of all weights (no unit)" in words(root)
     assert "b1 float32 1.0e-06" in words(root)
-    assert drift.svg(found) == drift.svg(found)
+    assert drift_figure.svg(found) == drift_figure.svg(found)
 
 
 def test_zero_is_drawn_below_the_axis_and_hollow():
     root, (line,) = drawn(made(("float64", (0.0, 1e-16, 1e-15))))
-    assert line[0][1] == drift.BOTTOM
-    assert line[1][1] <= drift.BOTTOM - drift.ZERO
+    assert line[0][1] == drift_figure.BOTTOM
+    assert line[1][1] <= drift_figure.BOTTOM - drift_figure.ZERO
     classes = [path.get("class") for path in root.iter(f"{SVG}path")]
     assert classes == ["hollow", "mark", "mark", "mark"]  # the last is the label's
     assert "b1 float64 equal" in words(drawn(made(("float64", (0.0, 0.0))))[0])
@@ -171,7 +171,7 @@ def test_what_is_no_number_is_left_out_and_said(value):
     root, (line,) = drawn(made(("float64", (1e-16, value, value))))
     assert len(line) == 1
     assert "b1 float64 no number" in words(root)
-    drift.svg(made(("float64", (value, value))))
+    drift_figure.svg(made(("float64", (value, value))))
 
 
 def test_labels_keep_apart_and_names_are_escaped():
@@ -182,8 +182,8 @@ def test_labels_keep_apart_and_names_are_escaped():
         for text in root.iter(f"{SVG}text")
         if "float64 1.0e-16" in "".join(text.itertext())
     )
-    assert all(b - a > drift.SPACE - 1 for a, b in pairwise(places))
-    assert places[-1] <= drift.HEIGHT
+    assert all(b - a > chart.SPACE - 1 for a, b in pairwise(places))
+    assert places[-1] <= drift_figure.HEIGHT
     curve = Curve("float64", "a", "<b> & 'c'", (1e-16,))
     root, _ = drawn(Drift("x", 1, 1, (curve,)))
     assert "<b> & 'c' float64 1.0e-16" in words(root)

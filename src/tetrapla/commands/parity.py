@@ -4,7 +4,6 @@ Exit code 0: all agree; 1: a backend differs or raised; 2: misuse.
 """
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tetrapla.backends import BUILT_IN, DTYPES, available, load, require
-from tetrapla.commands import HELP, Refusal
+from tetrapla.commands import HELP, Refusal, words
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -24,28 +23,18 @@ if TYPE_CHECKING:
 QUIET = 15.0  # seconds without a word, where there is no terminal
 
 
-def _words(
-    ctx: click.Context, param: click.Parameter, value: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the words of a repeatable option, each of which may be a list."""
-    words = [word.strip() for text in value for word in text.split(",")]
-    if value and not all(words):
-        raise Refusal(f"--{param.name} has an empty name in {','.join(value)!r}")
-    return tuple(dict.fromkeys(words))
-
-
 @click.command(context_settings=HELP)
 @click.option(
     "--backends",
     multiple=True,
-    callback=_words,
+    callback=words,
     metavar="NAME,...",
     help="Which backends; by default all that are installed.",
 )
 @click.option(
     "--dtype",
     multiple=True,
-    callback=_words,
+    callback=words,
     metavar="DTYPE,...",
     help="float32, float64; by default both.",
 )

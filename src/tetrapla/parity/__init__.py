@@ -8,6 +8,7 @@ Separate things, with small dataclasses between them:
     engine.py             verdicts, in both dtypes, and why a case differs
     processes.py          the same for backends by name, each in its own process
     pairwise.py           backends against each other
+    drift*, traject*.py   how far whole runs drift apart: a figure and no verdict
 
 report.py prints, document.py writes JSON and html.py a page.
 """

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tetrapla.files import write_atomically
 from tetrapla.parity import html_cases, html_failures, html_maps
-from tetrapla.parity.drift import Drift, svg
+from tetrapla.parity.drift import Drift
+from tetrapla.parity.drift_figure import svg
 from tetrapla.parity.engine import STATUSES
 from tetrapla.parity.markup import (
     Markup,
