@@ -7,13 +7,13 @@ for the rules, impls/*/training.py for the loops.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tetrapla.spec.state import Arrays, TrainingRun, TrainingState, copies
+from tetrapla.spec.state import Arrays, TrainingRun, TrainingState, advanced, copies
 from tetrapla.spec.training import EarlyStopping, Training
 
 
@@ -109,7 +109,7 @@ class Loop:
     def order(self, epoch: int, n: int) -> NDArray[np.int64]:
         """Return the order in which the epoch sees n samples."""
         if self.state.order is None:  # or the run goes on inside the epoch
-            self.state = replace(self.state, order=self.training.order(epoch, n))
+            self.state = advanced(self.state, order=self.training.order(epoch, n))
         assert self.state.order is not None
         return self.state.order
 
@@ -134,7 +134,7 @@ class Loop:
         """
         self.seen.append((loss, size))
         before = self.state
-        self.state = replace(before, step=before.step + 1, position=before.position + size)
+        self.state = advanced(before, step=before.step + 1, position=before.position + size)
         interrupted = self.saving is not None and self.saving.interrupted()
         if self.saving is not None and (interrupted or self._due(self.saving)):
             self.saving.save(self.snapshot())
@@ -155,7 +155,7 @@ class Loop:
         """Return the state as it is now, sharing no memory with the run."""
         self._add_up()
         state = self.state
-        return replace(
+        return advanced(
             state,
             weights=self.weights(),
             optimizer=self.optimizer(),
@@ -181,14 +181,14 @@ class Loop:
             mean = self.training.loss.reduction == "mean"
             total += float(loss) * (size if mean else 1)
         self.seen.clear()
-        self.state = replace(self.state, loss_sum=total)
+        self.state = advanced(self.state, loss_sum=total)
 
     def _end_epoch(self) -> None:
         self._add_up()
         row = {"loss": self.state.loss_sum / self.state.position}
         if self.evaluate is not None:
             row |= self.evaluate(self.weights())
-        self.state = replace(
+        self.state = advanced(
             self.state,
             epoch=self.state.epoch + 1,
             history={k: [*v, row[k]] for k, v in self.state.history.items()},
@@ -209,9 +209,9 @@ class Loop:
 
     def _watch(self, loss: float, stopping: EarlyStopping) -> None:
         if loss < self.state.best_loss - stopping.min_delta:
-            self.state = replace(self.state, best=self.weights(), best_loss=loss, waited=0)
+            self.state = advanced(self.state, best=self.weights(), best_loss=loss, waited=0)
         else:
-            self.state = replace(self.state, waited=self.state.waited + 1)
+            self.state = advanced(self.state, waited=self.state.waited + 1)
 
 
 @dataclass
@@ -239,7 +239,7 @@ class Loops:
         first, *others = self.each
         order = first.order(epoch, n)
         for loop in others:
-            loop.state = replace(loop.state, order=order)
+            loop.state = advanced(loop.state, order=order)
         return order
 
     def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, Any, Any]]:

@@ -80,6 +80,17 @@ class TrainingState:
             )
 
 
+def advanced(state: TrainingState, **changes: Any) -> TrainingState:
+    """Return the state with these changes, unchecked.
+
+    For the loop, which knows what it changes: checking an order and a history
+    in every step would cost more, the more data and epochs there are.
+    """
+    new = object.__new__(TrainingState)
+    new.__dict__.update(state.__dict__, **changes)
+    return new
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """What `fit` returns.
