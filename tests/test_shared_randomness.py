@@ -52,9 +52,8 @@ def test_the_masks_of_fit(name, dtype):
 
 @ALL
 @DTYPES
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_the_order_of_fit(name, dtype, batch_size):
-    # A batch of 3 has the mean of three squares of powers of two, times 3.
+def test_the_order_of_fit(name, dtype):
+    batch_size = 3  # its loss is the sum of three powers of four: which, can be read
     b = support.backend(name, dtype)
     net = tp.Sequential(tp.Dense(1, 1))
     weights = {"0.weight": np.ones((1, 1)), "0.bias": np.zeros(1)}

@@ -88,9 +88,13 @@ def test_torch_has_the_same_schedules():
         np.testing.assert_allclose(found, theirs, rtol=1e-14)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("name", support.ALL)
+# Every schedule in NumPy; what a backend does with a rate, once in each.
+RATED = [("numpy", s) for s in SCHEDULES] + [(n, "nested") for n in support.ALL[1:]]
+
+
+@pytest.mark.parametrize(("name", "schedule"), RATED)
 def test_every_step_has_its_own_rate(name, schedule):
+    schedule = SCHEDULES[schedule]
     # SGD without momentum: a step's length is the rate times the gradient's.
     b = support.backend(name, "float64")
     settings = tp.Training(4, 3, tp.SGD(0.5), "mse", seed=3, schedule=schedule)
@@ -233,7 +237,7 @@ def test_r2_of_constant_labels():
 # stopping from a callback
 
 
-@pytest.mark.parametrize("after", [1, 3, 4])
+@pytest.mark.parametrize("after", [3, 4])
 @pytest.mark.parametrize("name", support.ALL)
 def test_a_callback_stops_the_run(name, after):
     b = support.backend(name)
