@@ -374,30 +374,47 @@ def test_a_lost_step_would_be_noticed(numpy, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is POSIX's")
 def test_ctrl_c_leaves_a_checkpoint_of_a_whole_step(tmp_path):
     support.dataset("digits")
-    command = [sys.executable, "-m", "tetrapla", "train"]
     folder = tmp_path / "run"
-    child = subprocess.Popen(
-        [*command, "digits", "--epochs", "1000", "--checkpoint", str(folder)],
+    # What a shell starts in its background is deaf to SIGINT, and this test may
+    # be there: the handler is set by hand.
+    code = f"""
+import signal
+from tetrapla.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(["train", "digits", "--epochs", "1000", "--checkpoint", {str(folder)!r}])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    for line in child.stdout:
-        if line.split()[:1] == ["2"]:
-            break
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    ) as child:
+        for line in child.stdout:
+            if line.split()[:1] == ["2"]:
+                break
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
     assert child.returncode == 130
     last = Checkpoints(folder).latest().state
     assert last.step >= 2 * 45
     assert f"step-{last.step:012d}.safetensors is saved; go on with --resume" in said
     given = ["--resume", str(folder), "--epochs", str(last.epoch + 1)]
-    done = subprocess.run([*command, *given], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "tetrapla", "train", *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"resumed    {folder}, after {last.epoch} of" in done.stdout
     assert Checkpoints(folder).latest().state.epoch == last.epoch + 1
 
 
+@pytest.fixture
+def heard():
+    """Python's own handler: what is started in the background has none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_signal_during_a_step_waits_for_its_end(numpy, folder):
     kept = Checkpoints(folder)
 
