@@ -148,6 +148,46 @@ def test_every_damaged_byte_is_noticed(numpy, tmp_path):
     assert read(path).state.step == 5
 
 
+def test_what_is_swapped_is_noticed(numpy, tmp_path):
+    # A valid file in which two arrays of one shape have changed their names.
+    path = tmp_path / "one.safetensors"
+    write(path, Checkpoint(stopped(numpy, training(), 5), NET, training()))
+    content = path.read_bytes()
+    for one, other in (
+        (b"weights/0.weight", b"weights/2.weight"),
+        (b'"optimizer/m/0.weight"', b'"optimizer/v/0.weight"'),
+        (b'"I64"', b'"F64"'),  # the order's dtype
+    ):
+        assert one in content
+        swapped = content.replace(one, b"\0").replace(other, one).replace(b"\0", other)
+        path.write_bytes(swapped)
+        with pytest.raises(InvalidInputError, match=r"one\.safetensors"):
+            read(path)
+
+
+def test_the_key_is_that_of_the_seed(numpy, tmp_path, monkeypatch):
+    path = tmp_path / "one.safetensors"
+    state = stopped(numpy, training(), 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.threefry, "key", lambda seed: np.zeros(2, np.uint32))
+        write(path, Checkpoint(state, NET, training()))
+    with pytest.raises(InvalidInputError, match="its key is not that of its seed"):
+        read(path)
+
+
+def test_a_newer_format_is_not_damage(numpy, folder, monkeypatch):
+    kept = Checkpoints(folder)
+    fit(numpy, training(epochs=1), checkpoints=kept)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "FORMAT", 2)
+        fit(numpy, training(epochs=2), checkpoints=kept, resume=kept.latest())
+    old = read(kept.paths()[0])
+    for use in (kept.latest, lambda: fit(numpy, training(), checkpoints=kept, resume=old)):
+        with pytest.raises(InvalidInputError, match="in format 2, written by"):
+            use()
+    assert len(kept.paths()) == len(list(folder.iterdir())) == 2
+
+
 def test_a_checkpoint_is_no_weights_file_and_the_other_way_round(numpy, tmp_path):
     path = tmp_path / "one.safetensors"
     write(path, Checkpoint(stopped(numpy, training(), 5), NET, training()))
@@ -194,6 +234,41 @@ def test_the_one_before_a_damaged_one_is_used(numpy, folder):
     assert last.with_name(f"{last.name}.damaged").exists()
 
 
+def test_an_older_one_under_a_newer_name(numpy, folder):
+    kept = Checkpoints(folder)
+    run = fit(numpy, training(), checkpoints=kept)
+    first, *_, last = kept.paths()
+    last.write_bytes(first.read_bytes())
+    with pytest.warns(UserWarning, match=f"{last.name}: it is of step 3"):
+        found = kept.latest()
+    assert found.state.step == 6
+    assert_same(fit(numpy, training(), checkpoints=kept, resume=found).state, run.state)
+
+
+def test_what_is_no_file_is_not_read(numpy, folder):
+    kept = Checkpoints(folder)
+    state = fit(numpy, training(), checkpoints=kept).state
+    (folder / "step-000000000010.safetensors").mkdir()
+    (folder / "step-000000000011.safetensors").symlink_to(folder / "nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "step-000000000012.safetensors")
+    assert_same(kept.latest().state, state)
+
+
+def test_a_file_that_vanishes_while_it_is_looked_for(numpy, folder, monkeypatch):
+    kept = Checkpoints(folder)
+    fit(numpy, training(), checkpoints=kept)
+    real = checkpoints.read
+
+    def vanishing(path):
+        if path.exists() and path.name.endswith("9.safetensors"):
+            path.unlink()  # as a writer does that keeps fewer
+        return real(path)
+
+    monkeypatch.setattr(checkpoints, "read", vanishing)
+    assert kept.latest().state.step == 6
+
+
 def test_all_damaged(numpy, folder):
     kept = Checkpoints(folder)
     fit(numpy, training(), checkpoints=kept)
@@ -218,6 +293,26 @@ def test_another_run_in_the_folder_is_refused(numpy, folder):
 
 def one_epoch(state):
     return {name: row[:1] for name, row in state.history.items()}
+
+
+def test_another_run_at_the_same_step_is_refused(numpy, folder, tmp_path):
+    kept = Checkpoints(folder)
+    fit(numpy, training(epochs=1), checkpoints=kept)
+    state = fit(numpy, replace(training(epochs=1), seed=5)).state
+    assert state.step == kept.latest().state.step
+    with pytest.raises(InvalidInputError, match="another run, at the same step 3"):
+        fit(numpy, training(), checkpoints=kept, resume=state)
+    # The run itself may go on in another dtype.
+    wide = support.backend("numpy", "float64")
+    assert fit(wide, training(), checkpoints=kept, resume=kept.latest()).state.step == 9
+
+
+def test_a_run_that_a_callback_stops_leaves_its_state(numpy, folder):
+    kept = Checkpoints(folder)
+    state = stopped(numpy, training(), 5, checkpoints=kept)
+    assert_same(kept.latest().state, state)
+    rest = fit(numpy, training(), checkpoints=kept, resume=state)
+    assert_same(rest.state, fit(numpy, training()).state)
 
 
 def test_two_runs_cannot_write_to_one_folder(numpy, folder):
@@ -263,6 +358,7 @@ def test_a_full_disk_leaves_what_was_there(numpy, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"folder": None}, "folder must be a path, got None"),
         ({"every": 0}, "every must be >= 1, got 0"),
         ({"keep": 0}, "keep must be >= 1, got 0"),
         ({"about": {"when": object()}}, "about must be JSON data"),
@@ -270,7 +366,7 @@ def test_a_full_disk_leaves_what_was_there(numpy, folder, monkeypatch):
 )
 def test_bad_settings(folder, given, message):
     with pytest.raises(InvalidInputError, match=message):
-        Checkpoints(folder, **given)
+        Checkpoints(**{"folder": folder} | given)
 
 
 # the data
@@ -283,6 +379,7 @@ def test_a_fingerprint_is_of_the_values(monkeypatch):
     assert fingerprint(np.asfortranarray(x), y) == first
     monkeypatch.setattr(checkpoints, "CHUNK", 4)  # in pieces
     assert fingerprint(x, y) == first
+    assert fingerprint(x, y.astype(float)) == first
     others = [(x[::-1], y), (x, y[::-1]), (x.reshape(3, 4), y), (x + 1e-6, y), (y, x)]
     assert len({first, *(fingerprint(*other) for other in others)}) == 6
 
@@ -338,6 +435,61 @@ def test_a_run_that_ended_goes_on_with_more_epochs(numpy, folder):
     fit(numpy, training(epochs=2), checkpoints=kept)
     fit(numpy, training(epochs=3), checkpoints=kept, resume=kept.latest())
     assert_same(kept.latest().state, fit(numpy, training(epochs=3)).state)
+
+
+def test_what_early_stopping_counts_goes_on(numpy, folder):
+    # It only gets worse: the labels are where the run starts.
+    settings = training(epochs=20, early_stopping=tp.EarlyStopping(4), metrics=[])
+    target = numpy.forward(NET, WEIGHTS, X).astype("float32")
+    asked = (NET, WEIGHTS, (X, Y + 10), settings)
+    whole = numpy.fit(*asked, validation=(X, target))
+    assert (whole.state.epoch, whole.state.waited) == (5, 4)
+    kept = Checkpoints(folder, keep=20)
+    numpy.fit(*asked, validation=(X, target), checkpoints=kept)
+    waited = [read(path).state.waited for path in kept.paths()]
+    assert waited == [0, 1, 2, 3, 4]
+    for path in kept.paths():
+        rest = numpy.fit(*asked, validation=(X, target), resume=read(path))
+        assert_same(rest.state, whole.state)
+        np.testing.assert_array_equal(rest.weights["0.weight"], whole.weights["0.weight"])
+
+
+def test_without_early_stopping_the_last_weights_are_returned(numpy):
+    state = fit(numpy, training(epochs=2)).state
+    assert state.best is not None
+    run = fit(numpy, training(early_stopping=None), resume=state)
+    for n in WEIGHTS:
+        np.testing.assert_array_equal(run.weights[n], run.state.weights[n])
+
+
+def test_a_converged_run_stays_where_it_is(numpy):
+    settings = training(epochs=20, convergence_threshold=1e3)
+    run = fit(numpy, settings)
+    assert run.state.epoch == 2
+    assert_same(fit(numpy, settings, resume=run.state).state, run.state)
+
+
+def test_losses_add_up_in_one_order(folder):
+    # In float64 sums depend on how they are grouped: 50 of them, saved at each.
+    b = support.backend("numpy", "float64")
+    x = RNG.normal(size=(50, 2))
+    settings = tp.Training(1, 1, tp.SGD(0.01), "mse", seed=1)
+    asked = (NET, WEIGHTS, (x, np.exp(x[:, :1])), settings)
+    whole = b.fit(*asked)
+    kept = Checkpoints(folder, every=1, keep=100)
+    assert b.fit(*asked, checkpoints=kept).history == whole.history
+    for path in kept.paths()[::7]:
+        assert b.fit(*asked, resume=read(path)).history == whole.history
+
+
+def test_a_count_of_steps_beyond_32_bits(name):
+    b = support.backend(name)
+    state = stopped(b, training(), 5)
+    late = replace(state, optimizer=state.optimizer | {"t": np.array(2**40)})
+    run = fit(b, training(), resume=late)
+    assert run.state.optimizer["t"] == 2**40 + 4
+    for w in run.state.weights.values():
+        assert np.isfinite(w).all()
 
 
 # killed, and interrupted
@@ -430,6 +582,30 @@ def test_a_signal_during_a_step_waits_for_its_end(numpy, folder):
     assert (found.step, found.position) == (5, 6)  # sent after step 4: at the next's end
     rest = fit(numpy, training(), resume=found)
     assert_same(rest.state, fit(numpy, training()).state)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_second_signal_does_not_wait(numpy, folder):
+    def twice(report):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second signal waited")
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(numpy, training(), checkpoints=Checkpoints(folder), on_step=twice)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_signal_in_the_last_epoch_is_not_lost(numpy, folder):
+    kept = Checkpoints(folder)
+
+    def interrupt(report):
+        if report.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(numpy, training(), checkpoints=kept, on_epoch=interrupt)
+    assert_same(kept.latest().state, fit(numpy, training()).state)
 
 
 def test_the_users_own_handler_stays(numpy, folder):

@@ -181,6 +181,44 @@ def test_a_run_goes_on_in_another_backend(tmp_path):
     assert again.exit_code == 0
 
 
+def test_a_run_goes_on_as_it_was_begun(tmp_path):
+    support.backend("torch")
+    folder = tmp_path / "run"
+    begun = ("--backend", "torch", "--every", 1, "--keep", 2, "--checkpoint", folder)
+    tetra(
+        "train", "lecture", "--epochs", 6, "--schedule", "cosine", "--stop-after", 3, *begun
+    )
+    result = tetra("train", "--resume", folder)
+    assert result.exit_code == 0, result.output
+    assert "torch on cpu, float32" in result.stdout
+    assert [row[0] for row in rows(result.stdout)] == ["4", "5", "6"]
+    assert len(list(folder.iterdir())) == 2
+    # Planned for 6 epochs, and so the run that was never stopped.
+    whole = tetra("train", "lecture", *plan)
+    assert [r[:4] for r in rows(whole.stdout)[3:]] == [r[:4] for r in rows(result.stdout)]
+    again = tetra("train", "--resume", folder, "--epochs", 3)
+    assert "nothing to do: 6 epochs are done" in again.stdout
+
+
+def test_early_stopping_says_so():
+    result = tetra("train", "digits", "--epochs", 60, "--patience", 1, "--lr", 0.03)
+    assert "stopped early: the held-out loss was lowest" in result.stdout
+    assert len(rows(result.stdout)) < 60
+
+
+def test_a_folder_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "run"
+    result = tetra("train", "lecture", "--checkpoint", folder)
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: cannot keep checkpoints in {folder}: Not a directory\n"
+    result = tetra("train", "lecture", "--every", 3)
+    assert (result.exit_code, "--every needs --checkpoint DIR" in result.stderr) == (
+        2,
+        True,
+    )
+
+
 def test_resuming_says_what_it_passed_over(tmp_path):
     folder = tmp_path / "run"
     tetra("train", "lecture", "--checkpoint", folder, "--epochs", 3)

@@ -73,8 +73,9 @@ def native_state(
         n: {s: jnp.array(state[f"{s}/{n}"]) for s in slots}
         for n in names
     }
-    # 32 bits may be all there are; by then 1 - beta^t is 1
-    t = jnp.uint32(min(int(state["t"]), 2**32 - 2))
+    # 32 bits may be all there are, and t must have room to count on; by
+    # then 1 - beta^t is 1
+    t = jnp.uint32(min(int(state["t"]), 2**32 - 2**24))
     return {"t": t, "slots": own}
 
 

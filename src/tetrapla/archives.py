@@ -24,6 +24,10 @@ KEY = "tetrapla"
 SEAL = "sha256"
 
 
+class NewerFormatError(InvalidInputError):
+    """A file that a newer version of tetrapla wrote: whole, and not for this one."""
+
+
 def packed(
     arrays: Arrays, about: Mapping[str, Any], version: int, *, sealed: bool = False
 ) -> bytes:
@@ -67,7 +71,7 @@ def opened(
             f"{Path(path)} is not a safetensors file, or it is damaged: {error}"
         ) from error
     except InvalidInputError as error:
-        raise InvalidInputError(f"{Path(path)}: {error}") from error
+        raise type(error)(f"{Path(path)}: {error}") from error
 
 
 def check_seal(arrays: Arrays, about: Mapping[str, Any]) -> None:
@@ -95,7 +99,7 @@ def _description(metadata: Mapping[str, str], version: int) -> dict[str, Any]:
     if not isinstance(about, dict) or type(about.get("format")) is not int:
         raise InvalidInputError("its description does not say in which format it is")
     if about["format"] > version:
-        raise InvalidInputError(
+        raise NewerFormatError(
             f"in format {about['format']}, written by tetrapla {about.get('version')}; "
             f"this is tetrapla {__version__}, which reads formats up to {version}"
         )

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tetrapla.archives import check_seal, opened, packed
+from tetrapla.archives import NewerFormatError, check_seal, opened, packed
 from tetrapla.files import write_atomically
 from tetrapla.spec import checks, threefry
 from tetrapla.spec.config import from_config, to_config
@@ -97,7 +97,10 @@ class Checkpoints:
         keep: int = 3,
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        self.folder = Path(folder)
+        try:
+            self.folder = Path(folder)
+        except TypeError:
+            raise InvalidInputError(f"folder must be a path, got {folder!r}") from None
         self.every = None if every is None else checks.integer("every", every, 1)
         self.keep = checks.integer("keep", keep, 1)
         try:
@@ -108,7 +111,7 @@ class Checkpoints:
     def paths(self) -> list[Path]:
         """Return the files, oldest first."""
         there = self.folder.iterdir() if self.folder.is_dir() else []
-        return sorted(path for path in there if NAME.fullmatch(path.name))
+        return sorted(p for p in there if NAME.fullmatch(p.name) and p.is_file())
 
     def latest(self) -> Checkpoint | None:
         """Return the newest one that is undamaged; None where there is none yet.
@@ -118,18 +121,24 @@ class Checkpoints:
         Raises
         ------
         InvalidInputError
-            If there are files and all are damaged.
+            If there are files and all are damaged, or the newest of them was
+            written by a newer version of tetrapla.
         """
-        refused = []
-        for path in reversed(self.paths()):
+        refused: dict[Path, str] = {}
+        while left := [path for path in self.paths() if path not in refused]:
             try:
-                return read(path)
-            except InvalidInputError as error:
-                refused.append(str(error))
+                return _read(left[-1])
+            except FileNotFoundError:
+                continue  # another process has just written a newer one
+            except NewerFormatError:
+                raise
+            except (InvalidInputError, OSError) as error:
+                refused[left[-1]] = str(error)
                 warnings.warn(f"passed over: {error}", stacklevel=2)
         if refused:
             raise InvalidInputError(
-                f"{self.folder} has no checkpoint that can be read: {'; '.join(refused)}"
+                f"{self.folder} has no checkpoint that can be read: "
+                f"{'; '.join(refused.values())}"
             )
         return None
 
@@ -169,14 +178,20 @@ class Checkpoints:
 
     def _tidy(self, start: TrainingState) -> None:
         """Refuse a folder of another run; put what was left broken aside."""
-        own = self._path(start).name
         for path in reversed(self.paths()):
             try:
-                last = read(path).state
+                last = _read(path).state
+            except NewerFormatError:
+                raise
             except InvalidInputError:
                 path.rename(path.with_name(f"{path.name}.damaged"))
                 continue
-            if path.name == own:
+            if last.step == start.step:
+                if not _same_weights(last.weights, start.weights):
+                    raise InvalidInputError(
+                        f"{self.folder} holds the checkpoints of another run, at the same "
+                        f"step {last.step}: choose another folder"
+                    )
                 break
             how = "resume it" if start.step == 0 else f"resume from its step {last.step}"
             raise InvalidInputError(
@@ -185,6 +200,21 @@ class Checkpoints:
             )
         for path in self.folder.glob(".step-*.tmp"):  # of a run that was killed
             path.unlink()
+
+
+def _read(path: Path) -> Checkpoint:
+    """Return the checkpoint that is what the file's name says."""
+    found = read(path)
+    if path.name != f"step-{found.state.step:012d}.safetensors":
+        raise InvalidInputError(f"{path}: it is of step {found.state.step}")
+    return found
+
+
+def _same_weights(one: Arrays, other: Arrays) -> bool:
+    """Return whether these are the same, but for the dtype that a run goes on in."""
+    return list(one) == list(other) and all(
+        np.array_equal(one[n].astype(w.dtype), w, equal_nan=True) for n, w in other.items()
+    )
 
 
 def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -268,16 +298,15 @@ def fingerprints(data: Data, validation: Data | None) -> dict[str, str]:
 def fingerprint(*given: NDArray[Any]) -> str:
     """Return the SHA-256 of arrays: their shapes, and their values.
 
-    Floating-point values are widened to float64 and integers to int64, so
-    that data has one fingerprint whatever the dtype that holds it.
+    Values are widened to float64, so that data has one fingerprint whatever
+    the dtype that holds it.
     """
     digest = hashlib.sha256()
     for array in map(np.asarray, given):
-        wide = np.float64 if array.dtype.kind == "f" else np.int64
-        digest.update(f"{np.dtype(wide).str} {array.shape}".encode())
+        digest.update(f"{array.shape}".encode())
         rows = max(1, CHUNK // max(1, array[:1].size))
         for i in range(0, len(array), rows):  # a memory map need not fit
-            digest.update(np.ascontiguousarray(array[i : i + rows], wide).data)
+            digest.update(np.ascontiguousarray(array[i : i + rows], np.float64).data)
     return digest.hexdigest()
 
 

@@ -22,3 +22,11 @@ def words(
     if value and not all(found):
         raise Refusal(f"--{param.name} has an empty name in {','.join(value)!r}")
     return tuple(dict.fromkeys(found))
+
+
+def batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    """Read a number of examples, or "all"."""
+    try:
+        return "all" if value == "all" else int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a number or 'all'") from None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tetrapla.backends import BUILT_IN, DTYPES, load
-from tetrapla.commands import HELP
+from tetrapla.commands import HELP, batch_size
 from tetrapla.data import DATASETS
 from tetrapla.spec import OPTIMIZERS, RateSweep, Training, TrainingRun
 
@@ -38,7 +38,13 @@ def _rates(
     help="Learning rates.",
 )
 @click.option("--epochs", default=5, help="Passes over the training data.")
-@click.option("--batch-size", default=32, help="Examples per step.")
+@click.option(
+    "--batch-size",
+    default="32",
+    metavar="N|all",
+    callback=batch_size,
+    help="Examples per step.",
+)
 @click.option("--optimizer", default="sgd", type=click.Choice(list(OPTIMIZERS)))
 @click.option("--dtype", default="float32", type=click.Choice(DTYPES))
 @click.option("--device", default="cpu", help="cpu, gpu or gpu:N.")

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from tetrapla.backends import BUILT_IN, DTYPES, Backend, load
 from tetrapla.checkpoints import Checkpoint, Checkpoints
-from tetrapla.commands import HELP, Refusal
+from tetrapla.commands import HELP, Refusal, batch_size
 from tetrapla.data import DATASETS, Dataset
 from tetrapla.spec import (
     OPTIMIZERS,
@@ -53,13 +53,6 @@ def _widths(
         raise click.BadParameter(f"{value!r} is not a list such as 128,64") from None
 
 
-def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
-    try:
-        return "all" if value == "all" else int(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a number or 'all'") from None
-
-
 def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and not path.parent.is_dir():  # said before, not after training
         raise click.BadParameter(f"there is no folder {str(path.parent)!r}")
@@ -80,10 +73,15 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--backend", default="numpy", metavar="NAME", help=f"{', '.join(BUILT_IN)}.")
 @click.option("--epochs", default=10, help="Passes over the training data.")
 @click.option(
+    "--stop-after",
+    type=click.IntRange(1),
+    help="Epochs after which to stop for now; schedules are planned for --epochs.",
+)
+@click.option(
     "--batch-size",
     default="32",
     metavar="N|all",
-    callback=_batch_size,
+    callback=batch_size,
     help="Examples per step.",
 )
 @click.option("--optimizer", default="adam", type=click.Choice(list(OPTIMIZERS)))
@@ -157,19 +155,25 @@ def train(ctx: click.Context, /, **given: Any) -> None:
         data, saved = _saved(ctx, given)
         net, training, state = saved.net, saved.training, saved.state
         dialect = saved.about.get("dialect")
+        for name in ("backend", "device", "dtype", "every", "keep"):
+            if not _is_given(ctx, name):
+                given[name] = saved.about[name]
         if _is_given(ctx, "epochs"):
             training = replace(training, epochs=given["epochs"])
-        dtype = str(given["dtype"] if _is_given(ctx, "dtype") else saved.about["dtype"])
+        dtype = given["dtype"]
     elif given["dataset"] is None:
         raise click.UsageError("Missing argument 'DATASET', or --resume DIR.", ctx)
     else:
         data, dtype, state = DATASETS[given["dataset"]](), given["dtype"], None
         net, training, dialect = _asked(data, given)
     folder = given["resume"] or given["checkpoint"]
+    for name in ("every", "keep"):
+        if folder is None and _is_given(ctx, name):
+            raise click.UsageError(f"--{name} needs --checkpoint DIR.", ctx)
     checkpoints = None
     if folder is not None:
-        about = {"dataset": data.name, "dialect": dialect}
         every, keep = given["every"], given["keep"]
+        about = {"dataset": data.name, "dialect": dialect, "every": every, "keep": keep}
         checkpoints = Checkpoints(folder, every=every, keep=keep, about=about)
     with console.status(f"loading {given['backend']}"):
         b = load(given["backend"], device=given["device"], dtype=dtype)
@@ -178,13 +182,18 @@ def train(ctx: click.Context, /, **given: Any) -> None:
         click.echo(f"{_label('resumed')} {folder}, after {_done(state, training)}")
     start = time.perf_counter()
     try:
-        run = _watched(b, net, data, training, console, checkpoints, state)
+        run = _watched(
+            b, net, data, training, console, checkpoints, state, given["stop_after"]
+        )
+    except OSError as error:
+        raise Refusal(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
     except KeyboardInterrupt:
         if checkpoints is not None and checkpoints.paths():
             last = checkpoints.paths()[-1]
             click.echo(f"\n{last} is saved; go on with --resume {folder}", err=True)
         raise
     took = time.perf_counter() - start
+    _conclude(training, run.state)
     click.echo(f"\ntrained in {took:.1f} s, {run.state.step:,} steps in all")
     if given["path"] is not None:
         try:
@@ -195,7 +204,17 @@ def train(ctx: click.Context, /, **given: Any) -> None:
 
 
 # What a resumed run may be told again; the rest is as it was begun.
-AGAIN = ("backend", "device", "dtype", "epochs", "every", "keep", "path", "resume")
+AGAIN = (
+    "backend",
+    "device",
+    "dtype",
+    "epochs",
+    "stop_after",
+    "every",
+    "keep",
+    "path",
+    "resume",
+)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -295,6 +314,19 @@ def _introduce(
         click.echo(f"{_label(fact)} {value}")
 
 
+def _conclude(training: Training, state: TrainingState) -> None:
+    """Say why a run ended where it did, if it is not the last epoch's end."""
+    stopping = training.early_stopping
+    if stopping is not None and state.waited >= stopping.patience:
+        best = state.epoch - state.waited
+        click.echo(
+            f"stopped early: the held-out loss was lowest, {state.best_loss:.6f}, after "
+            f"epoch {best}, whose weights are kept"
+        )
+    if state.epoch > training.epochs:
+        click.echo(f"nothing to do: {state.epoch} epochs are done")
+
+
 def _watched(
     b: Backend,
     net: Sequential,
@@ -303,6 +335,7 @@ def _watched(
     console: Console,
     checkpoints: Checkpoints | None,
     state: TrainingState | None,
+    stop_after: int | None,
 ) -> TrainingRun:
     """Train; a row per epoch, and on a terminal a bar below the rows."""
     header = f"epoch  train loss   test loss{'test ' + data.metric:>15}    time"
@@ -334,6 +367,8 @@ def _watched(
         )
         last = now
         console.print(row)
+        if stop_after is not None and report.epoch + 1 >= stop_after:
+            report.stop()
 
     seen, held_out = _held_out(data, training)
     with bar:

@@ -399,6 +399,7 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
     data, validation = case.data
     ar = judge(backend.dtype)
     state: TrainingState | None = None
+    ends: list[TrainingState] = []
     start = (
         {name: w.astype(backend.dtype) for name, w in case.weights.items()},
         backend.init_optimizer(case.training.optimizer, case.weights),
@@ -418,20 +419,26 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
             break  # it ended early
         yield from _epoch(case, ar, start, epoch, run.state, seen)
         state = run.state
+        ends.append(state)
         start = (state.weights, state.optimizer, state.step)
     if state is not None:
-        yield from _ended(case, ar, state)
+        yield from _ended(case, ar, ends, run.weights)
         yield from _at_once(case, backend, state)
 
 
-def _ended(case: TrainingCase, ar: Arithmetic, state: TrainingState) -> Iterator[Check]:
-    """Yield that the run ended where its own history says."""
+def _ended(
+    case: TrainingCase, ar: Arithmetic, ends: list[TrainingState], got: Arrays
+) -> Iterator[Check]:
+    """Yield that the run ended where its own history says, with the best weights."""
+    state = ends[-1]
     stopping, losses = case.training.early_stopping, state.history["loss"]
     done, best, waited = case.training.epochs, np.inf, 0
+    weights = state.weights
     watched = state.history.get("val_loss", losses)
     for epoch, loss in enumerate(watched if stopping else ()):
         assert stopping is not None
         gains = loss < best - stopping.min_delta
+        weights = ends[epoch].weights if gains else weights
         best, waited = (loss, 0) if gains else (best, waited + 1)
         if waited >= stopping.patience:
             done = epoch + 1
@@ -440,6 +447,9 @@ def _ended(case: TrainingCase, ar: Arithmetic, state: TrainingState) -> Iterator
     for name, value in wanted.items():
         stage = expected(f"fit.{name}", "by its history", exact(ar, float(value)))
         yield Check(stage, np.asarray(getattr(state, name), ar.dtype), state.step, part=1)
+    for name, w in weights.items():
+        stage = expected(f"fit.returned.{name}", "the best epoch's", exact(ar, w))
+        yield Check(stage, got.get(name), state.step, part=1)
 
 
 def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iterator[Check]:

@@ -21,8 +21,9 @@ from tetrapla.spec.training import EarlyStopping, Training
 class StepReport:
     """What `on_step` is given: the step just done, and its batch's loss.
 
-    `state()` is a copy of all that resuming needs; `stop()` ends the run
-    after this step, to be resumed in the middle of its epoch.
+    `state()` is a copy of all that resuming needs, as it is when it is asked
+    for; `stop()` ends the run after this step, to be resumed in the middle of
+    its epoch.
     """
 
     epoch: int
@@ -52,8 +53,9 @@ class Saving:
     """Where and when a run saves its state.
 
     `save` is called at the end of every epoch, after every `every` steps
-    where that is a number, and when `interrupted()` says that the user wants
-    to stop; then KeyboardInterrupt ends the run, after a whole step.
+    where that is a number, when a callback stops the run, and when
+    `interrupted()` says that the user wants to stop; then KeyboardInterrupt
+    ends the run, after a whole step.
     """
 
     save: Callable[[TrainingState], None]
@@ -144,6 +146,8 @@ class Loop:
             )
             with self.outside():
                 self.on_step(report)
+        if self.stopped and self.saving is not None:
+            self.saving.save(self.snapshot())
         if interrupted:
             raise KeyboardInterrupt
 
@@ -168,7 +172,9 @@ class Loop:
         """Return the run as it is now."""
         state = self.snapshot()
         history = {name: list(values) for name, values in state.history.items()}
-        weights = state.weights if state.best is None else state.best
+        stopping = self.training.early_stopping is not None
+        best = state.best if stopping else None
+        weights = state.weights if best is None else best
         return TrainingRun(history, copies(weights), state)
 
     def _due(self, saving: Saving) -> bool:
