@@ -184,10 +184,9 @@ def test_a_run_goes_on_in_another_backend(tmp_path):
 def test_a_run_goes_on_as_it_was_begun(tmp_path):
     support.backend("torch")
     folder = tmp_path / "run"
-    begun = ("--backend", "torch", "--every", 1, "--keep", 2, "--checkpoint", folder)
-    tetra(
-        "train", "lecture", "--epochs", 6, "--schedule", "cosine", "--stop-after", 3, *begun
-    )
+    plan = ("--epochs", 6, "--schedule", "cosine", "--backend", "torch")
+    kept = ("--every", 1, "--keep", 2, "--checkpoint", folder)
+    tetra("train", "lecture", *plan, "--stop-after", 3, *kept)
     result = tetra("train", "--resume", folder)
     assert result.exit_code == 0, result.output
     assert "torch on cpu, float32" in result.stdout
