@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -49,6 +51,27 @@ def dataset(name: str) -> data.Dataset:
         return data.DATASETS[name]()
     except data.MissingExtraError as error:
         missing(str(error))
+
+
+def listening(*args: object) -> "subprocess.Popen[str]":
+    """Start the command in a process that hears SIGINT.
+
+    A shell without job control starts what is in its background deaf to it,
+    and a test may be there: the handler is set by hand.
+    """
+    code = f"""
+import signal
+from tetrapla.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main({[str(a) for a in args]!r})
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
 
 
 def missing(reason: str) -> NoReturn:

@@ -527,21 +527,8 @@ def test_a_lost_step_would_be_noticed(numpy, monkeypatch):
 def test_ctrl_c_leaves_a_checkpoint_of_a_whole_step(tmp_path):
     support.dataset("digits")
     folder = tmp_path / "run"
-    # What a shell starts in its background is deaf to SIGINT, and this test may
-    # be there: the handler is set by hand.
-    code = f"""
-import signal
-from tetrapla.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-main(["train", "digits", "--epochs", "1000", "--checkpoint", {str(folder)!r}])
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    ) as child:
+    begun = ("train", "digits", "--epochs", 1000, "--checkpoint", folder)
+    with support.listening(*begun) as child:
         for line in child.stdout:
             if line.split()[:1] == ["2"]:
                 break

@@ -311,21 +311,7 @@ main(["train", "lecture", "--backend", "torch"])
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 def test_control_c_exits_130_with_a_word():
-    # A shell without job control starts what is in its background deaf to
-    # SIGINT, and this test may be there: the handler is set by hand.
-    code = """
-import signal, sys
-from tetrapla.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-main(["train", "lecture", "--epochs", "1000000"])
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    ) as process:
+    with support.listening("train", "lecture", "--epochs", 1000000) as process:
         while "100 " not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

@@ -471,15 +471,14 @@ class Backend:
                     f"fit_rates trains every rate for all epochs: {name} must be None"
                 )
         at = [replace(training, optimizer=training.optimizer.with_lr(r)) for r in etas]
+        asked = (net, weights, data)
         together = getattr(self.implementation, "fit_rates", None)
         if together is None:
-            runs = [self.fit(net, weights, data, t, validation=validation) for t in at]
+            runs = [self.fit(*asked, each, validation=validation) for each in at]
             return RateSweep(etas, tuple(runs))
-        loops = []
-        for settings in at:
-            xy, loop = self._begun(net, weights, data, settings, validation, None, None)
-            loops.append(loop)
-        return RateSweep(etas, tuple(together(net, xy, Loops(loops))))
+        xy, loop = self._begun(*asked, training, validation, None, None)
+        loops = Loops([replace(loop, training=each) for each in at])
+        return RateSweep(etas, tuple(together(net, xy, loops)))
 
     def _evaluate(
         self, net: Sequential, training: Training, data: Data, validation: Data | None

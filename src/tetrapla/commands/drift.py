@@ -14,7 +14,7 @@ import click
 
 import tetrapla
 from tetrapla.backends import BUILT_IN, DTYPES, Backend, available, load
-from tetrapla.commands import HELP, Refusal, words
+from tetrapla.commands import FILE, HELP, check_folders, json_file, words, written
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,19 +41,9 @@ SHOWN = (1, 10, 100, 1000)  # the steps of the table
     help="Of each run.",
 )
 @click.option(
-    "--svg",
-    "figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the figure to FILE.",
+    "--svg", "figure", type=FILE, metavar="FILE", help="Write the figure to FILE."
 )
-@click.option(
-    "--json",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write everything that was measured to FILE.",
-)
+@json_file
 def drift(
     backends: tuple[str, ...], steps: int, figure: Path | None, path: Path | None
 ) -> None:
@@ -63,9 +53,7 @@ def drift(
     stable and a chaotic one, in both dtypes; and the first backend beside
     itself, with one weight moved by one ULP. A few minutes.
     """
-    for file in (figure, path):
-        if file is not None and not file.parent.is_dir():  # said before the runs
-            raise Refusal(f"there is no folder {str(file.parent)!r} for {file.name}")
+    check_folders(figure, path)
     names = backends or tuple(
         name for name in available() if name in BUILT_IN and BUILT_IN[name].dialect is None
     )
@@ -96,10 +84,8 @@ def _write(file: Path | None, made: Callable[[], str]) -> None:
     from tetrapla.files import write_atomically
 
     if file is not None:
-        try:
+        with written(file):
             write_atomically(file, made().encode())
-        except OSError as error:
-            raise Refusal(f"cannot write {file}: {error.strerror}") from error
 
 
 def _run(loaded: list[Backend], steps: int) -> "Trajectories":

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from tetrapla.backends import BUILT_IN, DTYPES, available, load, require
-from tetrapla.commands import HELP, Refusal, words
+from tetrapla.commands import (
+    FILE,
+    HELP,
+    Refusal,
+    check_folders,
+    json_file,
+    words,
+    written,
+)
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -42,17 +50,11 @@ QUIET = 15.0  # seconds without a word, where there is no terminal
     "--filter", "text", default="", metavar="TEXT", help="Cases with TEXT in their name."
 )
 @click.option("--list", "listing", is_flag=True, help="Print the cases' names only.")
-@click.option(
-    "--json",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write everything that was measured to FILE.",
-)
+@json_file
 @click.option(
     "--html",
     "page",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Write a report with heat maps to FILE; it opens without a network.",
 )
@@ -85,9 +87,7 @@ def parity(
     for name in dtype:
         if name not in DTYPES:
             raise Refusal(f"unknown dtype {name!r}; there are {', '.join(DTYPES)}")
-    for file in (path, page):
-        if file is not None and not file.parent.is_dir():  # said before the run
-            raise Refusal(f"there is no folder {str(file.parent)!r} for {file.name}")
+    check_folders(path, page)
     wanted = tuple(d for d in dtype or DTYPES if any(d in c.dtypes for c in cases))
     if not wanted:
         raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
@@ -134,10 +134,8 @@ def _write(report: "Report", path: Path | None, page: Path | None) -> None:
 
     for file, write in ((path, document.write), (page, write_page)):
         if file is not None:
-            try:
+            with written(file):
                 write(report, file)
-            except OSError as error:
-                raise Refusal(f"cannot write {file}: {error.strerror}") from error
 
 
 def _cases(text: str, trace: bool) -> "list[Case]":

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tetrapla.backends import BUILT_IN, DTYPES, load
 from tetrapla.commands import HELP, batch_size
+from tetrapla.commands.train import rule_of
 from tetrapla.data import DATASETS
 from tetrapla.spec import OPTIMIZERS, RateSweep, Training, TrainingRun
 
@@ -38,13 +39,7 @@ def _rates(
     help="Learning rates.",
 )
 @click.option("--epochs", default=5, help="Passes over the training data.")
-@click.option(
-    "--batch-size",
-    default="32",
-    metavar="N|all",
-    callback=batch_size,
-    help="Examples per step.",
-)
+@batch_size
 @click.option("--optimizer", default="sgd", type=click.Choice(list(OPTIMIZERS)))
 @click.option("--dtype", default="float32", type=click.Choice(DTYPES))
 @click.option("--device", default="cpu", help="cpu, gpu or gpu:N.")
@@ -57,9 +52,7 @@ def rates(dataset: str, **given: Any) -> None:
     data = DATASETS[dataset]()
     net = data.network()
     name = given["backend"]
-    dialect = BUILT_IN[name].dialect if name in BUILT_IN else None
-    make = OPTIMIZERS[given["optimizer"]]
-    rule = getattr(make, dialect)() if dialect else make()
+    rule, _ = rule_of(given["optimizer"], name)
     chosen = given["lr"] or [rule.lr * 2.0**k for k in range(-12, 4)]
     training = Training(
         given["epochs"], given["batch_size"], rule, data.loss, seed=given["seed"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tetrapla.backends import Backend, available, load
-from tetrapla.commands import HELP, Refusal
+from tetrapla.commands import HELP, check_folders
 
 if TYPE_CHECKING:
     from tetrapla.parity.sweep import Sweep
@@ -48,8 +48,7 @@ def sweep(
     g = named(activation)
     backend = load(name)
     so_far = sweeps.begin(g, backend, available()[name], every=every)
-    if state is not None and not state.parent.is_dir():
-        raise Refusal(f"there is no folder {str(state.parent)!r} for {state.name}")
+    check_folders(state)
     if state is not None and state.exists():
         so_far = sweeps.load(state, so_far)
     so_far = _run(so_far, g, backend, state)

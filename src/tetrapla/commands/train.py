@@ -21,7 +21,7 @@ from rich.progress import (
 
 from tetrapla.backends import BUILT_IN, DTYPES, Backend, load
 from tetrapla.checkpoints import Checkpoint, Checkpoints
-from tetrapla.commands import HELP, Refusal, batch_size
+from tetrapla.commands import FILE, HELP, Refusal, batch_size, check_folders, written
 from tetrapla.data import DATASETS, Dataset
 from tetrapla.spec import (
     OPTIMIZERS,
@@ -29,6 +29,7 @@ from tetrapla.spec import (
     CosineDecay,
     EarlyStopping,
     EpochReport,
+    Optimizer,
     Sequential,
     StepDecay,
     StepReport,
@@ -53,18 +54,6 @@ def _widths(
         raise click.BadParameter(f"{value!r} is not a list such as 128,64") from None
 
 
-def _new_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and not path.parent.is_dir():  # said before, not after training
-        raise click.BadParameter(f"there is no folder {str(path.parent)!r}")
-    return path
-
-
-def _rate(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    if not 0 <= value < 1:
-        raise click.BadParameter(f"{value} is not in [0, 1)")
-    return value
-
-
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -77,13 +66,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(1),
     help="Epochs after which to stop for now; schedules are planned for --epochs.",
 )
-@click.option(
-    "--batch-size",
-    default="32",
-    metavar="N|all",
-    callback=batch_size,
-    help="Examples per step.",
-)
+@batch_size
 @click.option("--optimizer", default="adam", type=click.Choice(list(OPTIMIZERS)))
 @click.option(
     "--dialect",
@@ -100,9 +83,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "to 0; warmup, up during the first tenth, then cosine.",
 )
 @click.option("--l2", default=0.0, help="Factor of the L2 penalty on the weight matrices.")
-@click.option(
-    "--dropout", default=0.0, callback=_rate, help="Rate of it, after each hidden layer."
-)
+@click.option("--dropout", default=0.0, help="Rate of it, after each hidden layer.")
 @click.option(
     "--patience",
     type=click.IntRange(1),
@@ -134,8 +115,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--save",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=_new_file,
+    type=FILE,
     help="Write the trained weights to this .safetensors file.",
 )
 @click.pass_context
@@ -148,9 +128,9 @@ def train(ctx: click.Context, /, **given: Any) -> None:
     With --checkpoint a run that is killed, or interrupted with Ctrl-C, goes on
     with --resume: in the same backend to the bit, or in another one.
     """
+    check_folders(given["path"])
     console = Console(highlight=False)
     dialect: str | None
-    dtype: str
     if given["resume"] is not None:
         data, saved = _saved(ctx, given)
         net, training, state = saved.net, saved.training, saved.state
@@ -160,11 +140,10 @@ def train(ctx: click.Context, /, **given: Any) -> None:
                 given[name] = saved.about[name]
         if _is_given(ctx, "epochs"):
             training = replace(training, epochs=given["epochs"])
-        dtype = given["dtype"]
     elif given["dataset"] is None:
         raise click.UsageError("Missing argument 'DATASET', or --resume DIR.", ctx)
     else:
-        data, dtype, state = DATASETS[given["dataset"]](), given["dtype"], None
+        data, state = DATASETS[given["dataset"]](), None
         net, training, dialect = _asked(data, given)
     folder = given["resume"] or given["checkpoint"]
     for name in ("every", "keep"):
@@ -176,7 +155,7 @@ def train(ctx: click.Context, /, **given: Any) -> None:
         about = {"dataset": data.name, "dialect": dialect, "every": every, "keep": keep}
         checkpoints = Checkpoints(folder, every=every, keep=keep, about=about)
     with console.status(f"loading {given['backend']}"):
-        b = load(given["backend"], device=given["device"], dtype=dtype)
+        b = load(given["backend"], device=given["device"], dtype=given["dtype"])
     _introduce(data, net, training, b, dialect)
     if state is not None:
         click.echo(f"{_label('resumed')} {folder}, after {_done(state, training)}")
@@ -186,6 +165,8 @@ def train(ctx: click.Context, /, **given: Any) -> None:
             b, net, data, training, console, checkpoints, state, given["stop_after"]
         )
     except OSError as error:
+        if checkpoints is None:
+            raise
         raise Refusal(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
     except KeyboardInterrupt:
         if checkpoints is not None and checkpoints.paths():
@@ -196,10 +177,8 @@ def train(ctx: click.Context, /, **given: Any) -> None:
     _conclude(training, run.state)
     click.echo(f"\ntrained in {took:.1f} s, {run.state.step:,} steps in all")
     if given["path"] is not None:
-        try:
+        with written(given["path"]):
             save(given["path"], net, run.weights)
-        except OSError as error:
-            raise Refusal(f"cannot write {given['path']}: {error.strerror}") from error
         click.echo(f"saved {given['path']}")
 
 
@@ -248,11 +227,7 @@ def _saved(ctx: click.Context, given: dict[str, Any]) -> tuple[Dataset, Checkpoi
 def _asked(data: Dataset, given: dict[str, Any]) -> tuple[Sequential, Training, str | None]:
     """Return the network, the settings and the dialect of a new run."""
     net = data.network(given["hidden"], given["dropout"])
-    dialect = given["dialect"]
-    if dialect is None and given["backend"] in BUILT_IN:
-        dialect = BUILT_IN[given["backend"]].dialect
-    make = OPTIMIZERS[given["optimizer"]]
-    rule = getattr(make, dialect)() if dialect else make()
+    rule, dialect = rule_of(given["optimizer"], given["backend"], given["dialect"])
     patience = given["patience"]
     training = Training(
         given["epochs"],
@@ -271,6 +246,16 @@ def _asked(data: Dataset, given: dict[str, Any]) -> tuple[Sequential, Training, 
         "warmup": Warmup(max(1, steps // 10), CosineDecay(max(1, steps - steps // 10))),
     }
     return net, replace(training, schedule=schedules[given["schedule"]]), dialect
+
+
+def rule_of(
+    optimizer: str, backend: str, dialect: str | None = None
+) -> tuple[Optimizer, str | None]:
+    """Return the optimizer, and its dialect: the backend's own unless one is given."""
+    if dialect is None and backend in BUILT_IN:
+        dialect = BUILT_IN[backend].dialect
+    make = OPTIMIZERS[optimizer]
+    return (getattr(make, dialect)() if dialect else make()), dialect
 
 
 def _held_out(data: Dataset, training: Training) -> tuple[Data, Data | None]:

@@ -491,14 +491,20 @@ def fitted_step(
     run = network.Run.start(ar, case.net, case.training, *start)
     rows = case.training.batches(case.training.order(epoch, len(x))[position:])[0]
     run.one_step(x[rows], y[rows])
-    formula = f"fit, step {run.step}"
+    yield from _carried(run, after, "fit.step", f"fit, step {run.step}", 2)
+
+
+def _carried(
+    run: network.Run, after: TrainingState, what: str, formula: str, part: int
+) -> Iterator[Check]:
+    """Yield that slots and weights are within what was carried through the run."""
     for name, theta in run.weights.items():
         for slot, bounded in run.slots[name].items():
             key = f"{slot}/{name}"
-            stage = expected(f"fit.step.{key}", formula, bounded)
-            yield Check(stage, after.optimizer.get(key), run.step, part=2)
-        stage = expected(f"fit.step.{name}", formula, theta)
-        yield Check(stage, after.weights.get(name), run.step, part=2)
+            stage = expected(f"{what}.{key}", formula, bounded)
+            yield Check(stage, after.optimizer.get(key), run.step, part=part)
+        stage = expected(f"{what}.{name}", formula, theta)
+        yield Check(stage, after.weights.get(name), run.step, part=part)
 
 
 def _same(
@@ -535,17 +541,7 @@ def _epoch(
         yield Check(expected("fit.loss", formula, loss), got, step + i + 1, part=1)
     t = expected("fit.t", formula, exact(ar, float(run.step)))
     yield Check(t, after.optimizer["t"], run.step, part=1)
-    for name, theta in run.weights.items():
-        for slot, bounded in run.slots[name].items():
-            key = f"{slot}/{name}"
-            stage = expected(f"fit.{key}", formula, bounded)
-            yield Check(stage, after.optimizer.get(key), run.step, part=1)
-        yield Check(
-            expected(f"fit.{name}", formula, theta),
-            after.weights.get(name),
-            run.step,
-            part=1,
-        )
+    yield from _carried(run, after, "fit", formula, 1)
     for name, value in run.history(data, validation):
         got = np.asarray(after.history[name][-1], ar.dtype)
         yield Check(expected(f"history.{name}", formula, value), got, run.step, part=1)

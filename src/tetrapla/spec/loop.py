@@ -138,16 +138,17 @@ class Loop:
         before = self.state
         self.state = advanced(before, step=before.step + 1, position=before.position + size)
         interrupted = self.saving is not None and self.saving.interrupted()
-        if self.saving is not None and (interrupted or self._due(self.saving)):
-            self.saving.save(self.snapshot())
+        saved = self.saving is not None and (interrupted or self._due(self.saving))
+        if saved:
+            self._save()
         if self.on_step is not None:
             report = StepReport(
                 before.epoch, before.step, float(loss), self.snapshot, self.stop
             )
             with self.outside():
                 self.on_step(report)
-        if self.stopped and self.saving is not None:
-            self.saving.save(self.snapshot())
+        if self.stopped and not saved:
+            self._save()
         if interrupted:
             raise KeyboardInterrupt
 
@@ -177,6 +178,10 @@ class Loop:
         weights = state.weights if best is None else best
         return TrainingRun(history, copies(weights), state)
 
+    def _save(self) -> None:
+        if self.saving is not None:
+            self.saving.save(self.snapshot())
+
     def _due(self, saving: Saving) -> bool:
         return saving.every is not None and self.state.step % saving.every == 0
 
@@ -204,8 +209,7 @@ class Loop:
         )
         if self.training.early_stopping is not None:
             self._watch(row.get("val_loss", row["loss"]), self.training.early_stopping)
-        if self.saving is not None:
-            self.saving.save(self.snapshot())
+        self._save()
         if self.on_epoch is not None:
             report = EpochReport(
                 self.state.epoch - 1, row, self.weights, self.snapshot, self.stop

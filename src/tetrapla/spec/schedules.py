@@ -8,6 +8,7 @@ goes on from step s has the rate that the uninterrupted one has there.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,14 +16,14 @@ from tetrapla.spec import checks
 from tetrapla.spec.errors import InvalidInputError
 
 
-class Schedule:
+class Schedule(ABC):
     """Base of the schedules, which are frozen dataclasses."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def factor(self, step: int) -> float:
         """Return what the optimizer's learning rate is multiplied by."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
