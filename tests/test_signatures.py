@@ -110,7 +110,14 @@ def symbols(column: str, file: str) -> dict[str, ast.FunctionDef | None]:
 def test_same_files(column: str) -> None:
     there = {path.stem for path in (FOLDER / column).glob("*.py")}
     own = {file for c, file in FILES_OF_ONE if c == column}
-    assert there == {*FILES, *own, "backend", "__init__"}
+    assert there == {*FILES, *own, "fast", "backend", "__init__"}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_fast_loops_have_one_form(column: str) -> None:
+    there = symbols(column, "fast")
+    for name in ("Steps.run", "Steps.keep", "Steps.restore", "fit"):
+        assert f"fast.{name}" in there
 
 
 def tables(column: str, file: str) -> dict[str, list[str]]:
@@ -234,6 +241,7 @@ SHARED = {  # what a reader finds in all three, at the least
         "supports",
     ],
     "training": ["loss_and_gradients", "train_step", "fit", "trace"],
+    "fast": [],  # fit, of the column's own fast.py in tf
     "convert": ["named", "dense", "network"],
     "backend": ["Backend"],
 }

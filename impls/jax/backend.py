@@ -23,7 +23,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import optimizers, sweep, training
+from . import fast, optimizers, sweep, training
 from .layers import Sequential, sequential
 
 config: Any = jax.config  # its attributes are made at run time
@@ -145,6 +145,7 @@ class Backend:
     name = "jax"
     optimizers: Any = optimizers
     training: Any = training
+    fast: Any = fast
     differentiate: Any = staticmethod(differentiate)
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
@@ -307,7 +308,7 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        loop.outside = users_settings()
+        loop.outside, loop.inside = users_settings(), self.scope
         loop.weights = lambda: self.weights(model)
         loop.tensor = jnp.asarray
         first, loss = loop.state, loop.training.loss
@@ -326,7 +327,8 @@ class Backend:
                     return state_of(now(), hyper.slots, names, t)
 
             loop.optimizer = canonical
-            self.training.fit(model, loss, *given, x, y, loop)
+            fit = self.training.fit if loop.plain else self.fast.fit
+            fit(model, loss, *given, x, y, loop)
             return loop.result()
 
     @scoped

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 
 from tetrapla import spec
 from tetrapla.spec import Activation
@@ -37,7 +37,9 @@ class Dropout(nnx.Module):
         self.place = place
 
     def mask(self, key: Array, shape: tuple[int, ...]) -> Array:
-        return bernoulli(fold_in(key, self.place), self.keep, shape)
+        drawn = bernoulli(fold_in(key, self.place), self.keep, shape)
+        # or XLA would draw it again for the gradient
+        return lax.optimization_barrier(drawn)
 
     def __call__(self, x: Array, key: Array | None = None) -> Array:
         if key is None:

@@ -14,7 +14,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import activations, losses, optimizers, training
+from . import activations, fast, losses, optimizers, training
 from .layers import Sequential, sequential
 
 silently = np.errstate(all="ignore")
@@ -47,6 +47,8 @@ def with_state(
 
 class Backend:
     """NumPy, on the CPU."""
+
+    fast: Any = fast
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         if device != "cpu":
@@ -164,8 +166,8 @@ class Backend:
         loop.weights = lambda: self.weights(model)
         loop.optimizer = lambda: state_of(optimizer)
         loop.outside = partial(np.errstate, **np.geterr())
+        loop.inside = partial(np.errstate, all="ignore")
         with np.errstate(all="ignore"):
-            training.fit(
-                model, loop.training.loss, optimizer, *data, loop
-            )
+            fit = training.fit if loop.plain else self.fast.fit
+            fit(model, loop.training.loss, optimizer, *data, loop)
         return loop.result()

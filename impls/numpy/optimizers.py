@@ -69,7 +69,8 @@ class Optimizer:
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
         b = s["velocity"]
-        b[...] = mu * b + before * d
+        b *= mu
+        b += before * d
         if self.hyper.nesterov:
             return after * (mu * b + before * d)
         return after * b
@@ -111,9 +112,11 @@ class Adadelta(Optimizer):
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
-        v[...] = rho * v + (1 - rho) * g**2
+        v *= rho
+        v += (1 - rho) * g**2
         d = np.sqrt(u + eps) / np.sqrt(v + eps) * g
-        u[...] = rho * u + (1 - rho) * d**2
+        u *= rho
+        u += (1 - rho) * d**2
         theta -= eta * d
 
 
@@ -124,10 +127,12 @@ class RMSProp(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
-        v[...] = rho * v + (1 - rho) * g**2
+        v *= rho
+        v += (1 - rho) * g**2
         if self.hyper.centered:
             m = s["m"]
-            m[...] = rho * m + (1 - rho) * g
+            m *= rho
+            m += (1 - rho) * g
             v = np.maximum(v - m**2, 0)  # rounding may go below 0
         d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta -= self.momentum(d, s, eta)
@@ -143,8 +148,10 @@ class Adam(Optimizer):
         c1 = bias_correction(beta1, t)
         c2 = bias_correction(beta2, t)
         m, v = s["m"], s["v"]
-        m[...] = beta1 * m + (1 - beta1) * g
-        v[...] = beta2 * v + (1 - beta2) * g**2
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g**2
         m_hat, v_hat = m / c1, v / c2
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"

@@ -6,7 +6,7 @@ copied. On CPUs TensorFlow flushes subnormals to zero.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import activations, losses, optimizers, training
+from . import activations, fast, losses, optimizers, training
 from .layers import Sequential, sequential
 
 
@@ -78,6 +78,7 @@ class Backend:
     activations: Any = activations
     losses: Any = losses
     training: Any = training
+    fast: Any = fast
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -236,9 +237,20 @@ class Backend:
     ) -> Any:
         """Return an optimizer that goes on from `state`."""
         optimizer = optimizers.optimizer(hyper, weights)
-        slots = self.slots(hyper, optimizer, weights)
-        resume(optimizer.t, slots, state)
+        self.resume(hyper, optimizer, weights, state)
         return optimizer
+
+    @placed
+    def resume(
+        self,
+        hyper: spec.Optimizer,
+        optimizer: Any,
+        names: Any,
+        state: Arrays,
+    ) -> None:
+        """Let the optimizer go on from `state`."""
+        slots = self.slots(hyper, optimizer, names)
+        resume(optimizer.t, slots, state)
 
     @placed
     def init_optimizer(
@@ -269,19 +281,45 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        model = self.model(net, loop.state.weights)
         hyper, loss = loop.training.optimizer, loop.training.loss
+        loop.inside = partial(tf.device, self.place)
         loop.weights = lambda: self.weights(model)
+        loop.optimizer = lambda: self.state(hyper, rule, net.shapes)
         loop.tensor = self.tensor
-        optimizer = self.optimizer(
-            hyper, self.theta(model), loop.state.optimizer
-        )
+        first = loop.state
         x, y = self.tensor(data[0]), self.tensor(data[1])
-        loop.optimizer = lambda: self.state(
-            hyper, optimizer, net.shapes
-        )
-        self.training.fit(model, loss, optimizer, x, y, loop)
-        return loop.result()
+        if loop.plain:
+            model = self.model(net, first.weights)
+            theta = self.theta(model)
+            rule = self.optimizer(hyper, theta, first.optimizer)
+            self.training.fit(model, loss, rule, x, y, loop)
+            return loop.result()
+        key = self.program_key(net, loop.training)
+        make = partial(self.program, net, loop)
+        with self.fast.kept.lent(key, make) as program:
+            model, rule = program.model, program.optimizer
+            for name, v in self.theta(model).items():
+                v.assign(first.weights[name])
+            self.resume(hyper, rule, net.shapes, first.optimizer)
+            self.fast.fit(program, x, y, loop)
+            return loop.result()
+
+    def program_key(
+        self, net: spec.Sequential, training: spec.Training
+    ) -> tuple[Any, ...]:
+        """Return all that a compiled program depends on, but shapes."""
+        rule = training.optimizer.with_lr(0.0)  # set in each step
+        of_run = rule, training.loss, training.l2
+        return self.name, self.place, self.dtype, net, *of_run
+
+    @placed
+    def program(self, net: spec.Sequential, loop: spec.Loop) -> Any:
+        """Return a program with a model and an optimizer of its own."""
+        model, first = self.model(net, loop.state.weights), loop.state
+        loss, l2 = loop.training.loss, loop.training.l2
+        hyper, theta = loop.training.optimizer, self.theta(model)
+        rule = self.optimizer(hyper, theta, first.optimizer)
+        return self.fast.Program(model, loss, rule, l2)
 
     def theta(self, model: Any) -> dict[str, tf.Variable]:
         """Return the model's variables, by the weights' names."""

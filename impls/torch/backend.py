@@ -24,7 +24,14 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.threefry import Key
 
-from . import activations, losses, optimizers, sweep, training
+from . import (
+    activations,
+    fast,
+    losses,
+    optimizers,
+    sweep,
+    training,
+)
 from .layers import Sequential, sequential
 
 
@@ -108,6 +115,7 @@ class Backend:
     activations: Any = activations
     losses: Any = losses
     training: Any = training
+    fast: Any = fast
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -292,7 +300,7 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Data, loop: spec.Loop
     ) -> spec.TrainingRun:
-        loop.outside = users_modes()
+        loop.outside, loop.inside = users_modes(), OURS
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
         hyper, first = loop.training.optimizer, loop.state
@@ -312,7 +320,8 @@ class Backend:
                 return self.laid_out(now)
 
             loop.optimizer = state
-            self.training.fit(model, loss, optimizer, x, y, loop)
+            fit = self.training.fit if loop.plain else self.fast.fit
+            fit(model, loss, optimizer, x, y, loop)
             return loop.result()
 
     @scoped

@@ -8,14 +8,17 @@ implementation of the contract (spec/contract.py).
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
 from tetrapla import __version__
 from tetrapla import validation as check
 from tetrapla.checkpoints import Checkpoint, Checkpoints, fingerprints
-from tetrapla.spec import activations, contract, losses, optimizers
+from tetrapla.spec import activations, checks, contract, losses, optimizers
 from tetrapla.spec.activations import Activation
 from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
 from tetrapla.spec.errors import (
@@ -187,6 +190,11 @@ class Backend:
     def __repr__(self) -> str:
         return f"<tetrapla backend {self.name!r} on {self.device}, {self.dtype}>"
 
+    @property
+    def has_fast(self) -> bool:
+        """Whether `fit` has a faster form of its loop beside the plain one."""
+        return getattr(self.implementation, "fast", None) is not None
+
     def info(self) -> dict[str, str]:
         """Return versions, devices and precision settings, for people."""
         return self.implementation.info()
@@ -351,6 +359,7 @@ class Backend:
         checkpoints: Checkpoints | None = None,
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
+        plain: bool = False,
     ) -> TrainingRun:
         """Train, and return the history, the weights and the state.
 
@@ -372,7 +381,11 @@ class Backend:
             for the end of the step, and leaves a checkpoint.
         on_step, on_epoch
             Called after every step and epoch with a report, which can give
-            the state, and stop the run.
+            the state, and stop the run. Steps that were done together are
+            reported together, up to a tenth of a second later.
+        plain
+            Train step by step with the loop of training.py, as it is read,
+            and not with that of fast.py. The two round differently.
         """
         check.network(net)
         check.training(training)
@@ -386,6 +399,7 @@ class Backend:
             net, weights, data, training, validation, resume, checkpoints
         )
         loop.on_step, loop.on_epoch = on_step, on_epoch
+        loop.plain = checks.flag("plain", plain)
         if checkpoints is None:
             return self.implementation.fit(net, xy, loop)
         about = {
@@ -434,7 +448,7 @@ class Backend:
         dropout = any(isinstance(layer, Dropout) for layer in net.layers)
         loop = Loop(training, start, dropout)
         if held_out is not None or training.metrics:
-            loop.evaluate = self._evaluate(net, training, (x, y), held_out)
+            loop.evaluate = partial(self._evaluate, net, training, (x, y), held_out)
         return (x, y), loop
 
     def fit_rates(
@@ -481,23 +495,30 @@ class Backend:
         return RateSweep(etas, tuple(together(net, xy, loops)))
 
     def _evaluate(
-        self, net: Sequential, training: Training, data: Data, validation: Data | None
-    ) -> Callable[[Arrays], dict[str, float]]:
-        """Return what an epoch's row has beside the loss, of given weights."""
+        self,
+        net: Sequential,
+        training: Training,
+        data: Data,
+        validation: Data | None,
+        loop: Loop,
+    ) -> dict[str, float]:
+        """Return what an epoch's row has beside the loss."""
         mean = replace(training.loss, reduction="mean")
+        row: dict[str, float] = {}
 
-        def evaluate(weights: Arrays) -> dict[str, float]:
-            row: dict[str, float] = {}
-            if validation is not None:
-                outputs = self.implementation.forward(net, weights, validation[0])
-                loss = self.implementation.loss(mean, outputs, validation[1])
-                row["val_loss"] = float(loss)
-                for name in training.metrics:
-                    row[f"val_{name}"] = measure(name, mean, outputs, validation[1])
-            if training.metrics:
-                outputs = self.implementation.forward(net, weights, data[0])
-                for name in training.metrics:
-                    row[name] = measure(name, mean, outputs, data[1])
-            return row
+        def measured(prefix: str, data: Data) -> None:
+            if loop.measure is not None:
+                outputs, loss = loop.measure(*data)
+            else:
+                outputs = self.implementation.forward(net, loop.weights(), data[0])
+                loss = self.implementation.loss(mean, outputs, data[1])
+            if prefix:
+                row[f"{prefix}loss"] = float(loss)
+            for name in training.metrics:
+                row[prefix + name] = measure(name, mean, np.asarray(outputs), data[1])
 
-        return evaluate
+        if validation is not None:
+            measured("val_", validation)
+        if training.metrics:
+            measured("", data)
+        return row

@@ -19,7 +19,7 @@ from tetrapla.spec import InvalidInputError
 from tetrapla.spec.contract import Arrays
 
 from .. import backend
-from . import convert, layers, losses, optimizers, training
+from . import convert, fast, layers, losses, optimizers, training
 
 
 class Backend(backend.Backend):
@@ -28,6 +28,7 @@ class Backend(backend.Backend):
     name = "jax.flax"
     optimizers = optimizers
     training = training
+    fast = fast
     differentiate = staticmethod(training.loss_and_gradients)
     fit_rates: Any = None  # the library's optimizer has one rate
 

@@ -19,6 +19,7 @@ from .. import backend
 from . import (
     activations,
     convert,
+    fast,
     layers,
     losses,
     optimizers,
@@ -33,6 +34,7 @@ class Backend(backend.Backend):
     activations = activations
     losses = losses
     training = training
+    fast = fast
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         framework = keras.backend.backend()
@@ -139,6 +141,7 @@ class Backend(backend.Backend):
         self.resume(hyper, native, weights, state)
         return native
 
+    @backend.placed
     def resume(
         self,
         hyper: spec.Optimizer,
@@ -151,6 +154,14 @@ class Backend(backend.Backend):
         slots = self.slots(hyper, optimizer, names)
         state = laid_out(hyper, state)
         backend.resume(optimizer.iterations, slots, state)
+
+    def program_key(
+        self, net: spec.Sequential, training: spec.Training
+    ) -> tuple[Any, ...]:
+        floatx = (
+            keras.config.floatx()
+        )  # of the variables of the optimizer
+        return floatx, *super().program_key(net, training)
 
     @backend.placed
     def init_optimizer(

@@ -14,6 +14,7 @@ from .. import backend
 from . import (
     activations,
     convert,
+    fast,
     layers,
     losses,
     optimizers,
@@ -28,6 +29,7 @@ class Backend(backend.Backend):
     activations = activations
     losses = losses
     training = training
+    fast = fast
     fit_rates: Any = None  # the library's optimizer has one rate
 
     @backend.scoped

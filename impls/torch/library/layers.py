@@ -27,6 +27,9 @@ class Dropout(nn.Dropout):
         super().__init__(rate)
         self.place = place
         self.key: Tensor | None = None
+        self.drawn: Tensor | None = (
+            None  # a mask, by who has it already
+        )
 
     def mask(self, key: Tensor, shape: tuple[int, ...]) -> Tensor:
         return bernoulli(fold_in(key, self.place), 1 - self.p, shape)
@@ -34,7 +37,9 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         if self.key is None:
             return x
-        mask = self.mask(self.key, x.shape)
+        mask = self.drawn
+        if mask is None:
+            mask = self.mask(self.key, x.shape)
         return torch.where(mask, x / (1 - self.p), 0)
 
 

@@ -314,6 +314,11 @@ def _place(case: OptimizerCase, key: str) -> int:
 def _(case: TrainingCase, backend: Backend) -> Iterator[Check]:
     yield from lock_step(case, backend)
     yield from fitted(case, backend)
+    if backend.has_fast:
+        for check in fitted(case, backend, plain=True):
+            tensor = f"plain {check.stage.tensor}"
+            stage = replace(check.stage, tensor=tensor)
+            yield replace(check, stage=stage, part=check.part + 2)
 
 
 def lock_step(
@@ -389,7 +394,7 @@ def _update(
     yield from nothing_but(found | updated, got)
 
 
-def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
+def fitted(case: TrainingCase, backend: Backend, plain: bool = False) -> Iterator[Check]:
     """Yield what `fit` did in each epoch, each resumed from its own state.
 
     Bounds are carried through the few steps of one epoch and no further. Then
@@ -414,6 +419,7 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
             validation=validation,
             resume=state,
             on_step=seen.append,
+            plain=plain,
         )
         if state is not None and run.state.epoch == state.epoch:
             break  # it ended early
@@ -423,7 +429,7 @@ def fitted(case: TrainingCase, backend: Backend) -> Iterator[Check]:
         start = (state.weights, state.optimizer, state.step)
     if state is not None:
         yield from _ended(case, ar, ends, run.weights)
-        yield from _at_once(case, backend, state)
+        yield from _at_once(case, backend, state, plain)
 
 
 def _ended(
@@ -452,7 +458,9 @@ def _ended(
         yield Check(stage, got.get(name), state.step, part=1)
 
 
-def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iterator[Check]:
+def _at_once(
+    case: TrainingCase, backend: Backend, state: TrainingState, plain: bool
+) -> Iterator[Check]:
     """Yield that all epochs at once, and resumed in between, end at `state`."""
     data, validation = case.data
     ar = judge(backend.dtype)
@@ -464,7 +472,8 @@ def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iter
         if report.step == state.step - steps:  # the last epoch's first
             middle.append(report.state())
 
-    run = backend.fit(*asked, validation=validation, on_step=keep)
+    how: dict[str, Any] = {"validation": validation, "plain": plain}
+    run = backend.fit(*asked, **how, on_step=keep)
     yield from _same(ar, state, run.state, "fit at once", "as epoch by epoch")
     (before,) = middle
     after: list[TrainingState] = []
@@ -473,7 +482,7 @@ def _at_once(case: TrainingCase, backend: Backend, state: TrainingState) -> Iter
         if not after:
             after.append(report.state())
 
-    resumed = backend.fit(*asked, validation=validation, resume=before, on_step=first)
+    resumed = backend.fit(*asked, **how, resume=before, on_step=first)
     if steps > 1:
         yield from fitted_step(case, ar, before, after[0])
     yield from _same(ar, state, resumed.state, "fit resumed", "as if never interrupted")

@@ -1,6 +1,6 @@
 """What is computed: the specification. Imports nothing but NumPy."""
 
-from tetrapla.spec import threefry
+from tetrapla.spec import bulk, threefry
 from tetrapla.spec.activations import (
     ACTIVATIONS,
     ELU,
@@ -68,6 +68,7 @@ from tetrapla.spec.schedules import (
     schedule,
 )
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
+from tetrapla.spec.stretch import Stretch
 from tetrapla.spec.training import EarlyStopping, Training
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "Softplus",
     "StepDecay",
     "StepReport",
+    "Stretch",
     "Support",
     "Tanh",
     "Training",
@@ -136,6 +138,7 @@ __all__ = [
     "Zeros",
     "activated",
     "activation",
+    "bulk",
     "initializer",
     "loss",
     "optimizer",

@@ -5,7 +5,8 @@ stop, when to save. The tensors are the implementation's: see training.py
 for the rules, impls/*/training.py for the loops.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
@@ -14,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec.state import Arrays, TrainingRun, TrainingState, advanced, copies
+from tetrapla.spec.stretch import Pace, Position, Stretch, Together
 from tetrapla.spec.training import EarlyStopping, Training
+
+ORDERS = 2**15  # samples: the orders of epochs that are made at once
+SAMPLES = 2**16  # of a stretch
 
 
 @dataclass(frozen=True)
@@ -69,32 +74,53 @@ class Loop:
 
     The implementation sets `weights` and `optimizer`, which return the
     current weights and the optimizer's state as NumPy arrays; `tensor`,
-    which makes rows and keys its own; and `outside`, a scope in which the
-    user's callbacks run, where the implementation has changed anything
-    around the loop. `evaluate` returns the numbers of the history's row that
-    given weights have at an epoch's end. Without `dropout` layers no keys are
-    made: a batch's key is None.
+    which makes rows and keys its own; and where it has changed anything
+    around the loop `outside`, a scope in which the user's callbacks run, and
+    `inside`, one in which steps are done again for them. `evaluate` returns
+    the numbers of the history's row that the loop has at an epoch's end; for
+    it the implementation may set `measure`, which returns the current model's
+    outputs for x and, with y, their mean loss, dropout off. Without `dropout`
+    layers no keys are made: a batch's key is None.
+
+    The loop of training.py asks for `epochs`, `order` and `batches`, and
+    says `end_step`; that of fast.py asks for `stretches`, and says
+    `end_stretch`.
     """
 
     training: Training
     state: TrainingState
     dropout: bool = False
-    evaluate: Callable[[Arrays], dict[str, float]] | None = None
+    evaluate: Callable[["Loop"], dict[str, float]] | None = None
     on_step: Callable[[StepReport], None] | None = None
     on_epoch: Callable[[EpochReport], None] | None = None
     saving: Saving | None = None
     outside: Callable[[], AbstractContextManager[object]] = nullcontext
+    inside: Callable[[], AbstractContextManager[object]] = nullcontext
     tensor: Callable[[NDArray[Any]], Any] = np.asarray
+    plain: bool = False  # the loop as it is read, where there is a fast one
+    measure: Callable[..., tuple[Any, Any]] | None = field(default=None, init=False)
     weights: Callable[[], Arrays] = field(init=False)
     optimizer: Callable[[], Arrays] = field(init=False)
     stopped: bool = field(default=False, init=False)
     seen: list[tuple[SupportsFloat, int]] = field(default_factory=list, init=False)
+    _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False)
+    _pace: Pace = field(default_factory=Pace, init=False)
+    _ahead: int = field(default=0, init=False)  # steps of the stretch still to count
+    _reached: int = field(default=0, init=False)  # the epoch that it ends in
+    _asked: bool = field(default=False, init=False)  # for the state in a stretch
+    _position: Position | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        # a row is added to it after each epoch: it must be the run's own
+        history = {name: list(values) for name, values in self.state.history.items()}
+        self.state = advanced(self.state, history=history)
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs to do, until the last or until there is no need."""
         while self.state.epoch < self.training.epochs and not self.finished:
             yield self.state.epoch
             if not self.stopped:
+                self._align()
                 self._end_epoch()
             if self.stopped:
                 return
@@ -111,9 +137,19 @@ class Loop:
     def order(self, epoch: int, n: int) -> NDArray[np.int64]:
         """Return the order in which the epoch sees n samples."""
         if self.state.order is None:  # or the run goes on inside the epoch
-            self.state = advanced(self.state, order=self.training.order(epoch, n))
+            self.state = advanced(self.state, order=self._order(epoch, n))
         assert self.state.order is not None
         return self.state.order
+
+    def _order(self, epoch: int, n: int) -> NDArray[np.int64]:
+        if epoch == self.state.epoch and self.state.order is not None:
+            return self.state.order
+        if epoch not in self._orders:  # of many short epochs at once
+            count = max(1, min(ORDERS // n, self.training.epochs - epoch))
+            orders = self.training.orders(epoch, count, n)
+            kept = {e: o for e, o in self._orders.items() if e > self.state.epoch}
+            self._orders = kept | dict(enumerate(orders, epoch))
+        return self._orders[epoch]
 
     def batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, Any, float]]:
         """Yield each batch's rows and dropout key, as tensors, and learning rate.
@@ -128,19 +164,65 @@ class Loop:
             if self.stopped:
                 return
 
+    def stretches(
+        self, together: Together, n: int, most: int = SAMPLES
+    ) -> Iterator[Stretch]:
+        """Yield the steps of the run, of n samples an epoch, in stretches.
+
+        A stretch has at most `most` samples, or one batch, and goes over the
+        ends of epochs where nobody looks at the model. `together` does its steps.
+        """
+        for _ in self.epochs():
+            self.order(self.state.epoch, n)
+            while self.state.position < n and not self.stopped:
+                self._align()
+                stretch = self._stretch(n, most)
+                self._ahead = len(stretch)
+                reports = self.on_step is not None or self.on_epoch is not None
+                start = together.keep() if reports else None
+                self._position = Position(together, stretch, start, len(stretch))
+                self._pace.start()
+                yield stretch
+
+    def _stretch(self, n: int, most: int) -> Stretch:
+        """Return the next steps, as many as may be done without looking up."""
+        state, size = self.state, self.training.size(n)
+        steps = min(max(1, most // size), self._pace.steps)
+        if self.saving is not None and self.saving.every is not None:
+            steps = min(steps, self.saving.every - state.step % self.saving.every)
+        rows: list[NDArray[np.int64]] = []
+        sizes: list[int] = []
+        epoch, position = state.epoch, state.position
+        while len(sizes) < steps:
+            if position == n:
+                if self._watched or epoch + 1 == self.training.epochs:
+                    break
+                epoch, position = epoch + 1, 0
+            end = min(n, position + (steps - len(sizes)) * size)
+            rows.append(self._order(epoch, n)[position:end])
+            sizes += [min(size, end - i) for i in range(position, end, size)]
+            position = end
+        self._reached, count = epoch, len(sizes)
+        keys = self.training.dropout_keys(state.step, count) if self.dropout else None
+        rates = self.training.rates(state.step, count)
+        return Stretch(np.concatenate(rows), tuple(sizes), keys, rates)
+
+    @property
+    def _watched(self) -> bool:
+        """Whether the model is looked at after each epoch, or the run may end there."""
+        settings = (self.training.convergence_threshold, self.training.early_stopping)
+        lookers = (self.evaluate, self.saving, *settings)
+        return self._asked or any(each is not None for each in lookers)
+
     def end_step(self, loss: SupportsFloat, size: int) -> None:
         """Count a step; `loss` may be any scalar that float() accepts.
 
         It is kept as it is until it is needed, so that a framework that
         computes ahead need not wait for every step.
         """
-        self.seen.append((loss, size))
         before = self.state
-        self.state = advanced(before, step=before.step + 1, position=before.position + size)
-        interrupted = self.saving is not None and self.saving.interrupted()
-        saved = self.saving is not None and (interrupted or self._due(self.saving))
-        if saved:
-            self._save()
+        self._count([loss], [size])
+        interrupted, saved = self._look_up()
         if self.on_step is not None:
             report = StepReport(
                 before.epoch, before.step, float(loss), self.snapshot, self.stop
@@ -151,6 +233,80 @@ class Loop:
             self._save()
         if interrupted:
             raise KeyboardInterrupt
+        if self._ahead > 0 and not self.stopped:
+            self._next_epoch()
+
+    def end_stretch(self, losses: Any) -> None:
+        """Count the steps of a stretch that were done together.
+
+        `losses` are an array. Who asks for the state after one of the steps
+        gets it: those up to it are done again from the stretch's start.
+        """
+        assert self._position is not None
+        sizes = self._position.stretch.sizes
+        assert self.state.order is not None
+        n = len(self.state.order)
+        if self._reached + 1 < self.training.epochs:  # while a device is at work
+            self._order(self._reached + 1, n)
+        values = np.asarray(losses)[: len(sizes)].tolist()
+        self._pace.end(len(sizes))
+        if self.on_step is not None:
+            for value, size in zip(values, sizes, strict=True):
+                self.end_step(value, size)
+                if self.stopped:
+                    return
+            return
+        while self._ahead > 0:
+            done = len(sizes) - self._ahead
+            if done > 0:
+                self._next_epoch()
+            if self.stopped:
+                return
+            end = done + math.ceil((n - self.state.position) / self.training.size(n))
+            self._count(values[done:end], sizes[done:end])
+        interrupted, _ = self._look_up()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _count(self, losses: Sequence[SupportsFloat], sizes: Sequence[int]) -> None:
+        """Count steps of one epoch."""
+        self.seen += zip(losses, sizes, strict=True)
+        self._ahead -= len(sizes)
+        self.state = advanced(
+            self.state,
+            step=self.state.step + len(sizes),
+            position=self.state.position + sum(sizes),
+        )
+
+    def _look_up(self) -> tuple[bool, bool]:
+        """Return whether the user wants to stop, and whether the state was saved."""
+        interrupted = self.saving is not None and self.saving.interrupted()
+        saved = self.saving is not None and (interrupted or self._due(self.saving))
+        if saved:
+            self._save()
+        return interrupted, saved
+
+    def _next_epoch(self) -> None:
+        """Within a stretch: begin the next epoch where this one is at its end."""
+        assert self.state.order is not None
+        n = len(self.state.order)
+        if self.state.position == n:
+            self._end_epoch()
+            if not self.stopped:
+                self.order(self.state.epoch, n)
+
+    def _align(self) -> None:
+        """Take the model to the last step that was counted."""
+        if self._position is not None:
+            counted = len(self._position.stretch) - self._ahead
+            # who asks once will again: stretches end where epochs do
+            self._asked = self._asked or counted != self._position.step
+            with self.inside():
+                self._position.move(counted)
+
+    def _current_weights(self) -> Arrays:
+        self._align()
+        return self.weights()
 
     def stop(self) -> None:
         """End the run after this step; its state can be resumed."""
@@ -158,6 +314,7 @@ class Loop:
 
     def snapshot(self) -> TrainingState:
         """Return the state as it is now, sharing no memory with the run."""
+        self._align()
         self._add_up()
         state = self.state
         return advanced(
@@ -170,8 +327,12 @@ class Loop:
         )
 
     def result(self) -> TrainingRun:
-        """Return the run as it is now."""
+        """Return the run as it is now: it is over."""
         state = self.snapshot()
+        # reports may outlive the run, and what it ran on may serve another
+        self.weights = lambda: copies(state.weights)
+        self.optimizer = lambda: copies(state.optimizer)
+        self._position = None
         history = {name: list(values) for name, values in state.history.items()}
         stopping = self.training.early_stopping is not None
         best = state.best if stopping else None
@@ -198,11 +359,12 @@ class Loop:
         self._add_up()
         row = {"loss": self.state.loss_sum / self.state.position}
         if self.evaluate is not None:
-            row |= self.evaluate(self.weights())
+            row |= self.evaluate(self)
+        for name, values in self.state.history.items():
+            values.append(row[name])
         self.state = advanced(
             self.state,
             epoch=self.state.epoch + 1,
-            history={k: [*v, row[k]] for k, v in self.state.history.items()},
             order=None,
             position=0,
             loss_sum=0.0,
@@ -212,7 +374,7 @@ class Loop:
         self._save()
         if self.on_epoch is not None:
             report = EpochReport(
-                self.state.epoch - 1, row, self.weights, self.snapshot, self.stop
+                self.state.epoch - 1, row, self._current_weights, self.snapshot, self.stop
             )
             with self.outside():
                 self.on_epoch(report)

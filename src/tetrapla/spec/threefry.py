@@ -50,17 +50,31 @@ def threefry2x32(
         raise InvalidInputError(
             f"a key is an array of two uint32, as key() returns it; got {key!r}"
         )
-    k = key.reshape(2, 1)  # arrays wrap silently
-    schedule = (k[0], k[1], k[0] ^ k[1] ^ np.uint32(PARITY))
-    x0, x1 = x0 + schedule[0], x1 + schedule[1]
+    x0, x1 = np.array(x0), np.array(x1)
+    encrypt(key[:1], key[1:], x0, x1)
+    return x0, x1
+
+
+def encrypt(
+    k0: NDArray[np.uint32],
+    k1: NDArray[np.uint32],
+    x0: NDArray[np.uint32],
+    x1: NDArray[np.uint32],
+) -> None:
+    """Encrypt x0 and x1 in place, under keys that broadcast to their shape."""
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(PARITY))
+    x0 += schedule[0]
+    x1 += schedule[1]
+    left = np.empty_like(x1)
     for group in range(5):
         for r in ROTATIONS[group % 2]:
-            x0 = x0 + x1
-            x1 = (x1 << np.uint32(r)) | (x1 >> np.uint32(32 - r))
-            x1 = x0 ^ x1
-        x0 = x0 + schedule[(group + 1) % 3]
-        x1 = x1 + schedule[(group + 2) % 3] + np.uint32(group + 1)
-    return x0, x1
+            x0 += x1
+            np.left_shift(x1, np.uint32(r), out=left)
+            np.right_shift(x1, np.uint32(32 - r), out=x1)
+            x1 |= left
+            x1 ^= x0
+        x0 += schedule[(group + 1) % 3]
+        x1 += schedule[(group + 2) % 3] + np.uint32(group + 1)
 
 
 def words(key: Key, n: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tetrapla.spec import checks, losses, optimizers, schedules, threefry
+from tetrapla.spec import bulk, checks, losses, optimizers, schedules, threefry
 from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.metrics import metrics as names_of
@@ -139,21 +139,35 @@ class Training:
 
     def order(self, epoch: int, n: int) -> NDArray[np.int64]:
         """Return the order in which epoch `epoch` sees n samples."""
+        order: NDArray[np.int64] = self.orders(epoch, 1, n)[0]
+        return order
+
+    def orders(self, epoch: int, count: int, n: int) -> NDArray[np.int64]:
+        """Return the orders of `count` epochs, the first one's first: (count, n)."""
         if not self.shuffle:
-            return np.arange(n, dtype=np.int64)
+            return np.tile(np.arange(n, dtype=np.int64), (count, 1))
         stream = threefry.fold_in(threefry.key(self.seed), threefry.SHUFFLE)
-        return threefry.permutation(threefry.fold_in(stream, epoch), n)
+        return bulk.permutation(bulk.fold_in(stream, np.arange(epoch, epoch + count)), n)
 
     def batches(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Return the rows of each batch, slices of the order."""
         n = len(order)
-        size = max(n, 1) if self.batch_size == "all" else int(self.batch_size)
+        size = self.size(n)
         return [order[i : i + size] for i in range(0, n, size)]
+
+    def size(self, n: int) -> int:
+        """Return the batch size as a number, where an epoch has n samples."""
+        return max(n, 1) if self.batch_size == "all" else int(self.batch_size)
 
     def dropout_key(self, step: int) -> threefry.Key:
         """Return the key of the dropout masks of a step."""
+        key: threefry.Key = self.dropout_keys(step, 1)[0]
+        return key
+
+    def dropout_keys(self, step: int, count: int) -> NDArray[np.uint32]:
+        """Return the keys of `count` steps, from `step` on: (count, 2)."""
         stream = threefry.fold_in(threefry.key(self.seed), threefry.DROPOUT)
-        return threefry.fold_in(stream, step)
+        return bulk.fold_in(stream, np.arange(step, step + count))
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0.
@@ -162,3 +176,9 @@ class Training:
         0.001
         """
         return self.optimizer.lr * self.schedule.factor(step)
+
+    def rates(self, step: int, count: int) -> NDArray[np.float64]:
+        """Return the learning rates of `count` steps, from `step` on: (count,)."""
+        if isinstance(self.schedule, ConstantSchedule):
+            return np.full(count, self.rate(step))
+        return np.array([self.rate(s) for s in range(step, step + count)])

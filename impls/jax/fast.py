@@ -1,0 +1,191 @@
+"""The loop of training.py, faster: many steps in one program.
+
+The steps are those of train_step; lax.fori_loop does them one after the
+other where the data are, so that Python is left once for many. The
+program is compiled once for a network and a batch size: which steps it
+does, and how many, is data.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+
+from tetrapla.spec import Loop, Loss, Stretch, Training
+
+from . import losses
+from .layers import Sequential
+from .optimizers import Optimizer, State
+from .training import train_step
+
+SAMPLES = 2**14  # of a stretch, and no more steps
+Sizes = tuple[int, ...]  # of batches
+
+
+def one_step(
+    graph: nnx.GraphDef,
+    carry: Any,
+    given: tuple[Any, ...],
+    eta: Array,
+    *batch: Any,
+    l2: float,
+) -> tuple[Any, Array]:
+    """Do a step on the parameters and the state of the optimizer."""
+    params, state = carry
+    model = nnx.merge(graph, params)
+    value, weights, state = train_step(
+        model, *given, state, eta, *batch, l2
+    )
+    model.load(weights)
+    return (nnx.state(model), state), value
+
+
+@lru_cache(maxsize=64)  # to find it by its arguments takes jit longer
+def program(
+    step: Callable[..., tuple[Any, Array]],
+    graph: nnx.GraphDef,
+    given: tuple[Any, ...],
+    sizes: Sizes,
+    l2: float,
+) -> Callable[..., tuple[Any, Array]]:
+    """Return the program of many steps, of batches of these sizes."""
+
+    @partial(jax.jit, donate_argnames="carry")
+    def train_steps(
+        carry: Any, steps: dict[str, Array], x: Array, y: Array
+    ) -> tuple[Any, Array]:
+        """Do these steps, and return their losses."""
+
+        def body(size: int, i: Array, carry: Any) -> Any:
+            inner, values = carry
+            at = (steps["at"][i],)
+            rows = lax.dynamic_slice(steps["rows"], at, (size,))
+            key = steps["keys"][i] if "keys" in steps else None
+            eta, batch = steps["rates"][i], (x[rows], y[rows], key)
+            inner, value = step(graph, inner, given, eta, *batch, l2=l2)
+            return inner, values.at[i].set(value)
+
+        def one_run(j: Array, carry: Any) -> Any:
+            # each size in turn: a branch in each step would cost more
+            ends = steps["runs"][j]
+            for k, size in enumerate(sizes):
+                of_size = partial(body, size)
+                bounds = ends[k], ends[k + 1]
+                carry = lax.fori_loop(*bounds, of_size, carry)
+            return carry
+
+        values = jnp.zeros(steps["rates"].shape, x.dtype)
+        return lax.fori_loop(
+            0, steps["count"], one_run, (carry, values)
+        )
+
+    return train_steps
+
+
+@partial(jax.jit, static_argnames=("graph", "loss"))
+def measured(
+    graph: nnx.GraphDef, carry: Any, loss: Loss, x: Array, y: Array
+) -> tuple[Array, Array]:
+    """Return the outputs and the loss, dropout off."""
+    outputs = nnx.merge(graph, carry[0])(x)
+    return outputs, losses.loss(loss, outputs, y)
+
+
+class Steps:
+    """Training steps on a model and a state, which they change."""
+
+    step = staticmethod(one_step)
+    measured = staticmethod(measured)
+
+    def __init__(
+        self,
+        model: Any,
+        given: tuple[Any, ...],
+        state: Any,
+        data: tuple[Array, Array],
+        training: Training,
+    ) -> None:
+        self.model, self.given, self.state = model, given, state
+        self.data, self.l2 = data, training.l2
+        self.mean = replace(training.loss, reduction="mean")
+        n = len(data[0])
+        size = min(n, training.size(n))
+        last = n % size
+        self.sizes: Sizes = (size, last) if last else (size,)
+        self.capacity = max(1, SAMPLES // size)
+        self.graph, self.carry = self.parts()
+        self.programs: dict[Any, Any] = {}
+        self.settled = True  # whether the model has what is in carry
+
+    def parts(self) -> tuple[nnx.GraphDef, Any]:
+        """Return what does not change, and what does."""
+        graph, params = nnx.split(self.model)
+        return graph, (params, self.state)
+
+    def settle(self) -> None:
+        """Make what was carried the model's and the optimizer's."""
+        params, state = self.carry
+        nnx.update(self.model, params)
+        self.state.update(state)
+
+    def run(self, stretch: Stretch, start: int, stop: int) -> Array:
+        sizes = self.sizes  # or others, where a run was resumed
+        if not set(stretch.sizes) <= set(sizes):
+            sizes = tuple(sorted(set(stretch.sizes)))
+        steps = stretch.padded(self.capacity, sizes, start, stop)
+        steps["rates"] = steps["rates"].astype(self.data[0].dtype)
+        if sizes not in self.programs:
+            fixed = self.step, self.graph, self.given
+            self.programs[sizes] = program(*fixed, sizes, self.l2)
+        self.carry, values = self.programs[sizes](
+            self.carry, steps, *self.data
+        )
+        self.settled = False
+        return values
+
+    def measure(self, x: Array, y: Array) -> tuple[Array, Array]:
+        return self.measured(self.graph, self.carry, self.mean, x, y)
+
+    def keep(self) -> Any:
+        return jax.tree.map(jnp.copy, self.carry)
+
+    def restore(self, kept: Any) -> None:
+        self.carry = jax.tree.map(jnp.copy, kept)
+        self.settled = False
+
+    def fit(self, loop: Loop) -> None:
+        loop.measure = self.measure
+        loop.weights = self.after_settling(loop.weights)
+        loop.optimizer = self.after_settling(loop.optimizer)
+        n = len(self.data[0])
+        for stretch in loop.stretches(self, n, SAMPLES):
+            loop.end_stretch(self.run(stretch, 0, len(stretch)))
+
+    def after_settling(self, read: Callable[[], Any]) -> Any:
+        """Return what reads the model where that is up to date."""
+
+        def call() -> Any:
+            if not self.settled:
+                self.settle()
+                self.settled = True
+            return read()
+
+        return call
+
+
+def fit(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    state: State,
+    x: Array,
+    y: Array,
+    loop: Loop,
+) -> None:
+    given = loss, optimizer
+    Steps(model, given, state, (x, y), loop.training).fit(loop)

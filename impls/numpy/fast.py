@@ -1,0 +1,250 @@
+"""The loop of training.py, faster: arrays that are made once.
+
+Each number is computed as layers.py, losses.py and optimizers.py do,
+rounding by rounding. What differs is where it is written: products,
+relu and dropout go into arrays that are there already; the weights are
+one vector, of which the layers' are views, so that a rule is called
+once for all; rows, masks and losses are those of many steps at once.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tetrapla.spec import (
+    Identity,
+    Loop,
+    Loss,
+    ReLU,
+    SoftmaxCrossEntropy,
+    Stretch,
+    bulk,
+)
+
+from . import layers, losses
+from .activations import activation, activation_gradient
+from .optimizers import Optimizer
+
+Array = NDArray[Any]
+BLOCK = 2**16  # weights: so a rule's temporary arrays stay in cache
+NUMBERS = 2**20  # of a stretch, in its widest layer
+
+
+class Dense:
+    """a = g(z), z = x W + b, and backward, for one batch size."""
+
+    def __init__(
+        self, layer: layers.Dense, gradients: list[Array], batch: int
+    ) -> None:
+        self.weight, self.bias = layer.weight, layer.bias
+        self.weight_grad, self.bias_grad = gradients
+        self.activation = layer.activation
+        self.relu = isinstance(layer.activation, ReLU)
+        self.identity = isinstance(layer.activation, Identity)
+        inputs, outputs = layer.weight.shape
+        self.z = np.empty((batch, outputs), layer.weight.dtype)
+        self.a = np.empty_like(self.z)
+        self.off = np.empty(self.z.shape, np.bool_)
+        self.dx = np.empty((batch, inputs), layer.weight.dtype)
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        np.matmul(x, self.weight, out=self.z)
+        self.z += self.bias
+        if self.identity:
+            return self.z
+        if self.relu:
+            return np.maximum(self.z, 0, out=self.a)
+        return activation(self.activation, self.z)
+
+    def backward(self, da: Array, first: bool) -> Array:
+        dz = da
+        if self.relu:
+            np.less_equal(self.z, 0, out=self.off)
+            np.putmask(dz, self.off, 0)
+        elif not self.identity:
+            dz = activation_gradient(self.activation, self.z, da)
+        np.matmul(self.x.T, dz, out=self.weight_grad)
+        np.add.reduce(dz, axis=0, out=self.bias_grad)
+        if first:  # nobody asks for the gradient of the data
+            return dz
+        return np.matmul(dz, self.weight.T, out=self.dx)
+
+
+class Dropout:
+    """a = x / keep where kept, 0 where dropped, for one batch size.
+
+    A mask is ones or zeros in all bits of a number: "and" with it is 0
+    where dropped, of infinity too.
+    """
+
+    def __init__(
+        self,
+        layer: layers.Dropout,
+        shape: tuple[int, int],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self.keep, self.place = layer.keep, layer.place
+        self.a = np.empty(shape, dtype)  # (batch, inputs)
+        self.word = np.dtype(f"i{dtype.itemsize}")
+
+    def draw(self, keys: Array) -> None:
+        """Draw the masks of the steps of these keys."""
+        keys = bulk.fold_each(keys, self.place)
+        kept = bulk.bernoulli(keys, self.keep, self.a.shape)
+        self.masks = iter(-kept.astype(self.word))
+
+    def forward(self, x: Array) -> Array:
+        self.mask = next(self.masks)
+        return self.masked(np.divide(x, self.keep, out=self.a))
+
+    def backward(self, da: Array, first: bool) -> Array:
+        da /= self.keep
+        return self.masked(da)
+
+    def masked(self, a: Array) -> Array:
+        bits = a.view(self.word)
+        bits &= self.mask
+        return a
+
+
+def flattened(arrays: dict[str, Array]) -> Array:
+    """Return one vector of all; each becomes a view of its part."""
+    flat = np.concatenate([a.ravel() for a in arrays.values()])
+    start = 0
+    for name, a in arrays.items():
+        arrays[name] = flat[start : start + a.size].reshape(a.shape)
+        start += a.size
+    return flat
+
+
+class Steps:
+    """Training steps, with all that they write into."""
+
+    def __init__(
+        self,
+        model: layers.Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        x: Array,
+        y: Array,
+        l2: float,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.x, self.y, self.l2 = x, y, l2
+        weights = optimizer.weights
+        self.gradients = {
+            n: np.zeros_like(w) for n, w in weights.items()
+        }
+        self.g = flattened(self.gradients)
+        self.theta = flattened(weights)
+        for i, layer in enumerate(model.layers):
+            if isinstance(layer, layers.Dense):
+                layer.weight = weights[f"{i}.weight"]
+                layer.bias = weights[f"{i}.bias"]
+        self.slots = {}
+        for slot in optimizer.hyper.slots:
+            own = {n: s[slot] for n, s in optimizer.slots.items()}
+            self.slots[slot] = flattened(own)
+            for name in weights:
+                optimizer.slots[name][slot] = own[name]
+        self.networks: dict[int, list[Dense | Dropout]] = {}
+        outputs = list(weights.values())[-1].size
+        self.no_outputs = np.empty((0, outputs), self.theta.dtype)
+
+    def network(self, batch: int) -> list[Dense | Dropout]:
+        """Return the layers, with arrays for batches of that size."""
+        if batch in self.networks:
+            return self.networks[batch]
+        made: list[Dense | Dropout] = []
+        width = self.x.shape[1]
+        for i, layer in enumerate(self.model.layers):
+            if isinstance(layer, layers.Dropout):
+                shape = batch, width
+                made.append(Dropout(layer, shape, self.theta.dtype))
+            else:
+                names = f"{i}.weight", f"{i}.bias"
+                g = [self.gradients[name] for name in names]
+                made.append(Dense(layer, g, batch))
+                width = layer.weight.shape[1]
+        self.networks[batch] = made
+        return made
+
+    def run(self, stretch: Stretch, start: int, stop: int) -> Array:
+        part = stretch.part(start, stop)
+        x, y = self.x[part.rows], self.y[part.rows]
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            y = losses.one_hot(y, self.no_outputs)
+        for batch in set(part.sizes):
+            for layer in self.network(batch):
+                if isinstance(layer, Dropout):
+                    layer.draw(part.keys_of(batch))
+        outputs = []
+        for rows, eta in part.batches():
+            network = self.network(rows.stop - rows.start)
+            a = x[rows]  # forward
+            for layer in network:
+                a = layer.forward(a)
+            outputs.append(a.copy())
+            da = self.loss_gradient(a, y[rows])  # gradient
+            for i, layer in reversed(list(enumerate(network))):
+                da = layer.backward(da, first=i == 0)
+            self.update(eta)  # update
+        each = replace(self.loss, reduction="none")
+        values = losses.loss(each, np.concatenate(outputs), y)
+        return part.reduced(values, self.loss)
+
+    def loss_gradient(self, outputs: Array, y: Array) -> Array:
+        if not isinstance(self.loss, SoftmaxCrossEntropy):
+            return losses.loss_gradient(self.loss, outputs, y)
+        highest = np.maximum.reduce(outputs, axis=1, keepdims=True)
+        da = np.subtract(outputs, highest)
+        np.exp(da, out=da)
+        da /= np.add.reduce(da, axis=1, keepdims=True)
+        if self.y.ndim == 2:  # rows that add up to 1, but for rounding
+            da *= np.add.reduce(y, axis=1, keepdims=True)
+        da -= y
+        return da / len(y) if self.loss.reduction == "mean" else da
+
+    def update(self, eta: float) -> None:
+        optimizer = self.optimizer
+        if self.l2 != 0:
+            for name, theta in optimizer.weights.items():
+                if theta.ndim == 2:
+                    self.gradients[name] += self.l2 * theta
+        optimizer.t += 1
+        for start in range(0, len(self.theta), BLOCK):
+            block = slice(start, start + BLOCK)
+            theta = self.theta[block]
+            s = {name: slot[block] for name, slot in self.slots.items()}
+            g = optimizer.decay(theta, self.g[block], eta)
+            optimizer.update(theta, g, s, optimizer.t, eta)
+
+    def keep(self) -> tuple[Array, dict[str, Array], int]:
+        slots = {name: slot.copy() for name, slot in self.slots.items()}
+        return self.theta.copy(), slots, self.optimizer.t
+
+    def restore(
+        self, kept: tuple[Array, dict[str, Array], int]
+    ) -> None:
+        theta, slots, self.optimizer.t = kept
+        self.theta[...] = theta
+        for name, slot in slots.items():
+            self.slots[name][...] = slot
+
+
+def fit(
+    model: layers.Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y: Array,
+    loop: Loop,
+) -> None:
+    steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
+    widths = [w.shape[-1] for w in optimizer.weights.values()]
+    most = NUMBERS // max(x.shape[1], *widths)
+    for stretch in loop.stretches(steps, len(x), most):
+        loop.end_stretch(steps.run(stretch, 0, len(stretch)))

@@ -1,0 +1,271 @@
+"""The loop of training.py, faster: backpropagation without a graph.
+
+A recorded graph costs more than the arithmetic of a small network.
+Here the products and their gradients are written out, into tensors
+that are there already; relu, dropout and the gradient of the softmax
+cross-entropy work in place, and autograd derives any other. The weights
+are one vector, of which the layers' are views, so that a rule is called
+once for all, Adam as torch's fused kernel; rows, masks and losses are
+those of many steps at once.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from tetrapla.spec import (
+    Adam,
+    Identity,
+    Loop,
+    Loss,
+    ReLU,
+    SoftmaxCrossEntropy,
+    Stretch,
+    bulk,
+)
+
+from . import layers, losses
+from .activations import activation, activation_gradient
+from .optimizers import Optimizer
+
+NUMBERS = 2**20  # of a stretch, in its widest layer
+threshold_backward = torch.ops.aten.threshold_backward.grad_input
+
+
+class Dense:
+    """a = g(z), z = x W + b, and backward, for one batch size."""
+
+    def __init__(
+        self, layer: layers.Dense, gradients: list[Tensor], batch: int
+    ) -> None:
+        self.weight = layer.weight.detach()
+        self.bias = layer.bias.detach()
+        self.weight_grad, self.bias_grad = gradients
+        self.activation = layer.activation
+        self.relu = isinstance(layer.activation, ReLU)
+        self.identity = isinstance(layer.activation, Identity)
+        inputs, outputs = self.weight.shape
+        self.z = self.weight.new_empty(batch, outputs)
+        self.a = torch.empty_like(self.z)
+        self.dx = self.weight.new_empty(batch, inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        torch.addmm(self.bias, x, self.weight, out=self.z)
+        if self.identity:
+            return self.z
+        if self.relu:
+            return torch.clamp_min(self.z, 0, out=self.a)
+        return activation(self.activation, self.z)
+
+    def backward(self, da: Tensor, first: bool) -> Tensor:
+        dz = da
+        if self.relu:
+            threshold_backward(da, self.z, 0, grad_input=dz)
+        elif not self.identity:
+            with torch.enable_grad():
+                dz = activation_gradient(self.activation, self.z, da)
+        torch.mm(self.x.t(), dz, out=self.weight_grad)
+        torch.sum(dz, 0, out=self.bias_grad)
+        if first:  # nobody asks for the gradient of the data
+            return dz
+        return torch.mm(dz, self.weight.t(), out=self.dx)
+
+
+class Dropout:
+    """a = x / keep where kept, 0 where dropped, for one batch size."""
+
+    def __init__(
+        self, layer: layers.Dropout, shape: tuple[int, int]
+    ) -> None:
+        self.keep, self.place = layer.keep, layer.place
+        self.shape = shape  # (batch, inputs)
+
+    def draw(self, keys: Any, device: torch.device) -> None:
+        """Draw the masks of the steps of these keys."""
+        keys = bulk.fold_each(keys, self.place)
+        kept = bulk.bernoulli(keys, self.keep, self.shape)
+        self.masks = iter(torch.from_numpy(~kept).to(device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.dropped = next(self.masks)
+        return (x / self.keep).masked_fill_(self.dropped, 0)
+
+    def backward(self, da: Tensor, first: bool) -> Tensor:
+        return (da / self.keep).masked_fill_(self.dropped, 0)
+
+
+def flattened(tensors: list[Tensor]) -> Tensor:
+    """Return one vector of all; each becomes a view of its part."""
+    flat = torch.cat([t.detach().flatten() for t in tensors])
+    parts = flat.split([t.numel() for t in tensors])
+    for t, part in zip(tensors, parts, strict=True):
+        t.data = part.view(t.shape)
+    return flat
+
+
+class Steps:
+    """Training steps, with all that they write into."""
+
+    def __init__(
+        self,
+        model: layers.Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        x: Tensor,
+        y: Tensor,
+        l2: float,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.x, self.y, self.l2 = x, y, l2
+        weights = model.weights()
+        self.gradients = {
+            n: torch.zeros_like(w) for n, w in weights.items()
+        }
+        self.g = flattened(list(self.gradients.values()))
+        self.theta = flattened(list(weights.values()))
+        self.matrices = [
+            (g, weights[name].detach())
+            for name, g in self.gradients.items()
+            if g.ndim == 2
+        ]
+        self.slots = {
+            slot: flattened(
+                [optimizer.state[w][slot] for w in weights.values()]
+            )
+            for slot in optimizer.hyper.slots
+        }
+        self.networks: dict[int, list[Dense | Dropout]] = {}
+        hyper = optimizer.hyper
+        # in float64 the kernel's 1 - beta^t has lost digits
+        self.fused = (
+            isinstance(hyper, Adam)
+            and self.theta.dtype == torch.float32
+            and hyper.eps_place == "outside"
+            and not hyper.amsgrad
+        )
+        self.t = torch.zeros((), device=x.device)
+        outputs = list(weights.values())[-1].numel()
+        self.no_outputs = self.theta.new_empty(0, outputs)
+
+    def network(self, batch: int) -> list[Dense | Dropout]:
+        """Return the layers, with tensors for batches of that size."""
+        if batch in self.networks:
+            return self.networks[batch]
+        made: list[Dense | Dropout] = []
+        width = self.x.shape[1]
+        for i, layer in enumerate(self.model.children()):
+            if isinstance(layer, layers.Dropout):
+                made.append(Dropout(layer, (batch, width)))
+            elif isinstance(layer, layers.Dense):
+                names = f"{i}.weight", f"{i}.bias"
+                g = [self.gradients[name] for name in names]
+                made.append(Dense(layer, g, batch))
+                width = layer.weight.shape[1]
+        self.networks[batch] = made
+        return made
+
+    @torch.no_grad()
+    def run(self, stretch: Stretch, start: int, stop: int) -> Any:
+        part = stretch.part(start, stop)
+        seen = torch.from_numpy(part.rows).to(self.x.device)
+        x, y = self.x[seen], self.y[seen]
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            y = losses.one_hot(y, self.no_outputs)
+        for batch in set(part.sizes):
+            for layer in self.network(batch):
+                if isinstance(layer, Dropout):
+                    layer.draw(part.keys_of(batch), x.device)
+        outputs = []
+        for rows, eta in part.batches():
+            network = self.network(rows.stop - rows.start)
+            a = x[rows]  # forward
+            for layer in network:
+                a = layer.forward(a)
+            outputs.append(a.clone())
+            da = self.loss_gradient(a, y[rows])  # gradient
+            for i, layer in reversed(list(enumerate(network))):
+                da = layer.backward(da, first=i == 0)
+            self.update(eta)  # update
+        each = replace(self.loss, reduction="none")
+        values = losses.loss(each, torch.cat(outputs), y)
+        return part.reduced(values.cpu().numpy(), self.loss)
+
+    def loss_gradient(self, outputs: Tensor, y: Tensor) -> Tensor:
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            da = torch.softmax(outputs, 1)
+            if (
+                self.y.ndim == 2
+            ):  # rows that add up to 1, but for rounding
+                da.mul_(y.sum(1, keepdim=True))
+            da.sub_(y)
+            return (
+                da.div_(len(y)) if self.loss.reduction == "mean" else da
+            )
+        with torch.enable_grad():
+            outputs = outputs.detach().requires_grad_()
+            value = losses.loss(self.loss, outputs, y)
+            return torch.autograd.grad(value, outputs)[0]
+
+    def update(self, eta: float) -> None:
+        optimizer, theta = self.optimizer, self.theta
+        if self.l2 != 0:
+            for g, w in self.matrices:
+                g.add_(w, alpha=self.l2)
+        group = optimizer.param_groups[0]
+        group["t"] += 1
+        g = optimizer.decay(theta, self.g, eta)
+        if not self.fused:
+            optimizer.update(theta, g, self.slots, group["t"], eta)
+            return
+        hyper = optimizer.hyper
+        self.t.fill_(group["t"] - 1)  # adam adds 1
+        adam(
+            [theta],
+            [g],
+            [self.slots["m"]],
+            [self.slots["v"]],
+            [],
+            [self.t],
+            fused=True,
+            amsgrad=False,
+            beta1=hyper.beta1,
+            beta2=hyper.beta2,
+            lr=eta,
+            weight_decay=0,
+            eps=hyper.eps,
+            maximize=False,
+        )
+
+    def keep(self) -> tuple[Tensor, dict[str, Tensor], int]:
+        slots = {
+            name: slot.clone() for name, slot in self.slots.items()
+        }
+        t = self.optimizer.param_groups[0]["t"]
+        return self.theta.clone(), slots, t
+
+    def restore(
+        self, kept: tuple[Tensor, dict[str, Tensor], int]
+    ) -> None:
+        theta, slots, self.optimizer.param_groups[0]["t"] = kept
+        self.theta.copy_(theta)
+        for name, slot in slots.items():
+            self.slots[name].copy_(slot)
+
+
+def fit(
+    model: layers.Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Tensor,
+    y: Tensor,
+    loop: Loop,
+) -> None:
+    steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
+    widths = [w.shape[-1] for w in model.weights().values()]
+    most = NUMBERS // max(x.shape[1], *widths)
+    for stretch in loop.stretches(steps, len(x), most):
+        loop.end_stretch(steps.run(stretch, 0, len(stretch)))
