@@ -15,7 +15,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: help install parity test lint types imports tests power mutants soak bench atlas figures clean
+.PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -23,7 +23,7 @@ help:
 	@echo "make power    plant every known fault in every implementation: all must be caught"
 	@echo "make mutants  change every implementation in every small way (hours)"
 	@echo "make soak     10,000 random cases per backend and dtype: none may fail"
-	@echo "make bench    what importing tetrapla costs, and verifying a large network"
+	@echo "make bench    how fast fit is beside its peers; what importing and verifying costs"
 	@echo "make atlas    write down what the libraries answer now, for later comparison"
 	@echo "make figures  measure 1,000 steps everywhere and draw how far they drift apart"
 	@echo "make clean    remove what the others made"
@@ -42,7 +42,7 @@ $(READY): pyproject.toml constraints.txt
 parity: install
 	$(BIN)/tetrapla parity
 
-test: lint types imports tests
+test: lint types imports tests bench-runs
 
 lint: install
 	$(BIN)/ruff check .
@@ -60,6 +60,10 @@ imports: install
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# No figure of it is a test: it has to run, once.
+bench-runs: install
+	$(BIN)/tetrapla bench --quick --repeats 1
+
 # One process per framework, so that the memory of the one before is free.
 power: install
 	@for name in numpy torch tf jax; do \
@@ -76,6 +80,8 @@ soak: install
 	$(BIN)/python benchmarks/soak.py --count 10000
 
 bench: install
+	mkdir -p build docs/figures
+	$(BIN)/tetrapla bench --json build/speed.json --svg docs/figures/speed.svg
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/memory.py --dtype float32
 	$(BIN)/python benchmarks/memory.py --dtype float64

@@ -21,7 +21,7 @@ def folders() -> set[str]:
     packages = {".".join(p.parts) for p in found}
     for path in (ROOT / "impls").glob("**/*.py"):
         packages.add(".".join(("tetrapla", *path.parent.relative_to(ROOT).parts)))
-    return packages
+    return packages | {"tetrapla.benchmarks"}
 
 
 def test_the_package_list_is_complete() -> None:
@@ -32,6 +32,8 @@ def test_every_folder_has_an_init() -> None:
     for package in SETUPTOOLS["packages"]:
         parts = package.split(".")[1:]
         base = ROOT if parts[:1] == ["impls"] else ROOT / "src" / "tetrapla"
+        if parts == ["benchmarks"]:
+            base, parts = ROOT / "benchmarks", ["speed"]
         assert base.joinpath(*parts, "__init__.py").is_file(), package
 
 
@@ -52,6 +54,7 @@ def sources() -> set[str]:
     impls = {
         f"tetrapla/{p.relative_to(ROOT).as_posix()}" for p in ROOT.glob("impls/**/*.py")
     }
+    impls |= {f"tetrapla/benchmarks/{p.name}" for p in ROOT.glob("benchmarks/speed/*.py")}
     data = {"tetrapla/parity/page.css", "tetrapla/parity/page.js"}
     data |= {"tetrapla/atlas/seen.json"}
     return src | impls | data | {"tetrapla/py.typed", "tetrapla/impls/py.typed"}
@@ -69,7 +72,7 @@ def test_the_source_distribution_holds_every_source(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for name in sources():
-        inner = name.removeprefix("tetrapla/")
+        inner = name.removeprefix("tetrapla/").replace("benchmarks/", "benchmarks/speed/")
         assert inner in names or f"src/{name}" in names, name
 
 

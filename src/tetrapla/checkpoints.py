@@ -21,6 +21,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,14 +165,29 @@ class Checkpoints:
         with _locked(self.folder):
             self._tidy(start)
 
-            def save(state: TrainingState) -> None:
+            def written(state: TrainingState) -> None:
                 described = {**self.about, **about}
                 write(self._path(state), Checkpoint(state, net, training, described))
                 for path in self.paths()[: -self.keep]:
                     path.unlink()
 
-            with _interruptions() as interrupted:
-                yield Saving(save, self.every, interrupted)
+            # A thread waits for the disk while the run goes on; one state at a time
+            # is on its way, and what went wrong with it is raised before the next.
+            with _interruptions() as interrupted, ThreadPoolExecutor(1) as writer:
+                under_way: list[Future[None]] = []
+
+                def wait() -> None:
+                    if under_way:
+                        under_way.pop().result()
+
+                def save(state: TrainingState) -> None:
+                    wait()
+                    under_way.append(writer.submit(written, state))
+
+                try:
+                    yield Saving(save, self.every, interrupted, wait)
+                finally:
+                    wait()
 
     def _path(self, state: TrainingState) -> Path:
         return self.folder / f"step-{state.step:012d}.safetensors"

@@ -18,6 +18,7 @@ COMMANDS = {
     "parity": ("tetrapla.commands.parity", "Check that the implementations agree."),
     "atlas": ("tetrapla.commands.atlas", "Show how the frameworks' libraries differ."),
     "drift": ("tetrapla.commands.drift", "Measure how far whole runs drift apart."),
+    "bench": ("tetrapla.commands.bench", "Measure how fast training is."),
     "sweep": ("tetrapla.commands.sweep", "Measure an activation over float32's numbers."),
     "train": ("tetrapla.commands.train", "Train a network on real data."),
     "rates": ("tetrapla.commands.rates", "Try many learning rates at once."),

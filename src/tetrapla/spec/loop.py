@@ -60,12 +60,14 @@ class Saving:
     `save` is called at the end of every epoch, after every `every` steps
     where that is a number, when a callback stops the run, and when
     `interrupted()` says that the user wants to stop; then KeyboardInterrupt
-    ends the run, after a whole step.
+    ends the run, after a whole step. It may return before all is written;
+    `wait()` does not, and is called before a callback, which may look.
     """
 
     save: Callable[[TrainingState], None]
     every: int | None = None
     interrupted: Callable[[], bool] = lambda: False
+    wait: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -227,6 +229,7 @@ class Loop:
             report = StepReport(
                 before.epoch, before.step, float(loss), self.snapshot, self.stop
             )
+            self._wait()
             with self.outside():
                 self.on_step(report)
         if self.stopped and not saved:
@@ -343,6 +346,10 @@ class Loop:
         if self.saving is not None:
             self.saving.save(self.snapshot())
 
+    def _wait(self) -> None:
+        if self.saving is not None:
+            self.saving.wait()
+
     def _due(self, saving: Saving) -> bool:
         return saving.every is not None and self.state.step % saving.every == 0
 
@@ -376,6 +383,7 @@ class Loop:
             report = EpochReport(
                 self.state.epoch - 1, row, self._current_weights, self.snapshot, self.stop
             )
+            self._wait()
             with self.outside():
                 self.on_epoch(report)
 

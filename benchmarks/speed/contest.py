@@ -1,0 +1,87 @@
+"""Runs of everybody in alternation, in one process.
+
+A contestant is prepared once (its framework compiles, its first run warms
+up), and then trained `repeats` times, all in turn and each time beginning
+with another one, so that what the machine does meanwhile falls on all.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A way to train, or a floor.
+
+    `run` trains for all epochs and returns the last loss, or None for a
+    floor; `steps` is how many steps that is; `why` says what it is.
+    """
+
+    name: str
+    kind: str  # "ours", "peer", "loop" (hand-written) or "floor"
+    why: str
+    steps: int
+    run: Callable[[], float | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a contestant needed: the first run, then each of the others."""
+
+    name: str
+    kind: str
+    why: str
+    steps: int
+    first: float  # seconds, compilation included
+    seconds: tuple[float, ...]
+    loss: float | None
+
+    @property
+    def rate(self) -> float:
+        """Steps per second, the median."""
+        return self.steps / float(np.median(self.seconds))
+
+    @property
+    def spread(self) -> float:
+        """Half the range between the quartiles, as a share of the median."""
+        low, middle, high = np.percentile(self.seconds, (25, 50, 75))
+        return float((high - low) / 2 / middle)
+
+    def times(self, other: "Result") -> float:
+        """How many times as fast as another, the median over the rounds."""
+        ours = np.array(self.seconds) / self.steps
+        theirs = np.array(other.seconds) / other.steps
+        return float(np.median(theirs / ours))
+
+    def data(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "seconds": list(self.seconds),
+            "steps_per_second": self.rate,
+            "spread": self.spread,
+        }
+
+
+def contest(contestants: Sequence[Contestant], repeats: int) -> Iterator[Result]:
+    """Let all train in turn."""
+    firsts, losses = [], []
+    for each in contestants:
+        began = time.perf_counter()
+        losses.append(each.run())
+        firsts.append(time.perf_counter() - began)
+    seconds: list[list[float]] = [[] for _ in contestants]
+    for turn in range(repeats):
+        for i in range(len(contestants)):
+            place = (i + turn) % len(contestants)
+            gc.collect()
+            began = time.perf_counter()
+            contestants[place].run()
+            seconds[place].append(time.perf_counter() - began)
+    for each, first, took, loss in zip(contestants, firsts, seconds, losses, strict=True):
+        about = each.name, each.kind, each.why, each.steps
+        yield Result(*about, first, tuple(took), loss)

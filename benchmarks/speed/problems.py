@@ -1,0 +1,55 @@
+"""What is trained: handwritten digits, by a small and a large network."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tetrapla as tp
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network of relu layers, trained with Adam at 0.001 on softmax cross-entropy."""
+
+    name: str
+    hidden: tuple[int, int]
+    batch: int
+    epochs: int
+    passes: int  # of a floor
+    n: int = 1438
+    compiled: bool = True  # with torch.compile, which takes half a minute
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * math.ceil(self.n / self.batch)
+
+    @property
+    def whole(self) -> int:
+        """How many of an epoch's batches are whole."""
+        return self.n // self.batch
+
+    @property
+    def widths(self) -> tuple[int, int, int, int]:
+        return 64, *self.hidden, 10
+
+    def data(self) -> tuple[Array, Array]:
+        """Return x, standardised, float32, and y, the classes."""
+        digits = tp.data.digits()
+        return digits.x_train[: self.n].astype(np.float32), digits.y_train[: self.n]
+
+    def net(self) -> tp.Sequential:
+        first, second = self.hidden
+        return tp.Sequential(
+            tp.Dense(64, first, "relu"),
+            tp.Dense(first, second, "relu"),
+            tp.Dense(second, 10),
+        )
+
+
+SMALL = Problem("small", (128, 64), 32, epochs=20, passes=500)
+LARGE = Problem("large", (1024, 1024), 128, epochs=3, passes=20)

@@ -1,0 +1,130 @@
+"""`tetrapla bench`: how fast `fit` is, beside what a user would pick instead.
+
+No verdict: it exits with 0 whatever the figures are; 1: a framework's
+process failed; 2: misuse.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tetrapla.commands import FILE, HELP, Refusal, check_folders, json_file, words, written
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tetrapla.benchmarks.measure import Contest
+
+
+@click.command(context_settings=HELP)
+@click.option(
+    "--frameworks",
+    multiple=True,
+    callback=words,
+    metavar="NAME,...",
+    help="numpy, torch, tf, jax; by default those that are installed.",
+)
+@click.option(
+    "--problems",
+    multiple=True,
+    callback=words,
+    metavar="NAME,...",
+    help="small (64-128-64-10, batch 32), large (64-1024-1024-10, batch 128); "
+    "by default both, or with --quick the small one.",
+)
+@click.option(
+    "--repeats", type=click.IntRange(min=1), help="Of each run; 9, or 3 if quick."
+)
+@click.option("--quick", is_flag=True, help="Shorter runs: under two minutes in all.")
+@click.option("--svg", "figure", type=FILE, metavar="FILE", help="Draw the figure to FILE.")
+@json_file
+def bench(
+    frameworks: tuple[str, ...],
+    problems: tuple[str, ...],
+    repeats: int | None,
+    quick: bool,
+    figure: Path | None,
+    path: Path | None,
+) -> None:
+    """Measure how fast fit is, beside its peers.
+
+    In each framework's process everybody trains in turn: fit, what a user
+    would pick instead, loops written by hand, and the floor, which is the
+    time of the network's matrix products and of one pass of Adam over its
+    weights. Figures move with the machine: what counts is the ratios.
+    """
+    from rich.console import Console
+
+    from tetrapla.benchmarks import chart, measure
+    from tetrapla.files import write_atomically
+
+    check_folders(figure, path)
+    frameworks = frameworks or tuple(
+        name for name in measure.FRAMEWORKS if not measure.missing(name)
+    )
+    _check("framework", frameworks, tuple(measure.FRAMEWORKS))
+    problems = problems or (("small",) if quick else ("small", "large"))
+    _check("problem", problems, ("small", "large"))
+    for name in frameworks:
+        if lacking := measure.missing(name):
+            raise Refusal(f"the benchmark of {name} needs {', '.join(lacking)}")
+    console = Console()
+    about = measure.machine()
+    versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    console.print(
+        f"{about['processor']}, {about['cores']} cores, {about['system']}, Python "
+        f"{about['python']}, {about['date']}\n{versions}",
+        highlight=False,
+    )
+    found = []
+    how = frameworks, problems, repeats or (3 if quick else 9), quick
+    try:
+        for contest in measure.measure(*how):
+            found.append(contest)
+            show(console, contest)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    if path is not None:
+        report: dict[str, Any] = {"machine": about, "quick": quick}
+        report["contests"] = [contest.data() for contest in found]
+        with written(path):
+            write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
+    if figure is not None:
+        with written(figure):
+            write_atomically(figure, f"{chart.svg(found, about)}\n".encode())
+
+
+def _check(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise Refusal(f"unknown {what} {name!r}; there are {', '.join(known)}")
+
+
+def show(console: "Console", contest: "Contest") -> None:
+    """Print a contest: rates, spread, and how many times as fast ours are."""
+    from rich.table import Table
+
+    ours = contest.of("ours")
+    table = Table(
+        title=f"{contest.framework}, {contest.problem} network", title_justify="left"
+    )
+    table.add_column("")
+    for name in ("steps/s", "spread", "first run", "of the floor"):
+        table.add_column(name, justify="right")
+    for each in ours:
+        table.add_column(f"{each.name.removeprefix('tetrapla ')} is", justify="right")
+    for result in contest.results:
+        rival = result.kind in ("peer", "loop")
+        times = [f"{each.times(result):.2f} x" if rival else "" for each in ours]
+        table.add_row(
+            result.name,
+            f"{result.rate:,.0f}",
+            f"{result.spread:.0%}",
+            f"{result.first:.1f} s",
+            f"{result.times(contest.floor):.2f}",
+            *times,
+            style="bold" if result.kind == "ours" else None,
+        )
+    console.print(table)

@@ -1,0 +1,196 @@
+"""The fast loops: what they make in bulk, and what they may not change.
+
+That their steps are right is the parity engine's to say (test_parity_cases).
+"""
+
+import numpy as np
+import pytest
+import support
+
+import tetrapla as tp
+from tetrapla.spec import bulk, threefry
+from tetrapla.spec.stretch import Stretch
+
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(11, 3))
+Y = RNG.integers(0, 2, 11)
+NET = tp.Sequential(
+    tp.Dense(3, 5, "relu"), tp.Dropout(0.4), tp.Dense(5, 4, "tanh"), tp.Dense(4, 2)
+)
+WEIGHTS = NET.init(seed=3)
+KEYS = bulk.fold_in(threefry.key(5), np.arange(2, 8))
+
+
+def training(**changes):
+    settings = {"epochs": 3, "batch_size": 4, "loss": "softmax_cross_entropy"}
+    settings |= {"optimizer": tp.Adam(0.01)}
+    return tp.Training(**(settings | changes))
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 1626, bulk.AT_ONCE + 3])
+def test_rows_are_what_each_key_draws(n):
+    for row, key in enumerate(KEYS):
+        np.testing.assert_array_equal(key, threefry.fold_in(threefry.key(5), 2 + row))
+        np.testing.assert_array_equal(
+            bulk.fold_each(KEYS, 9)[row], threefry.fold_in(key, 9)
+        )
+        np.testing.assert_array_equal(bulk.bits(KEYS, n)[row], threefry.bits(key, (n,)))
+        np.testing.assert_array_equal(
+            bulk.permutation(KEYS, n)[row], threefry.permutation(key, n)
+        )
+
+
+@pytest.mark.parametrize("p", [-1, 0, 2**-24, 2**-23, 0.1, 0.5, 1 - 2**-24, 1, 3])
+def test_masks_are_what_each_key_draws(p):
+    masks = bulk.bernoulli(KEYS, p, (40, 3))
+    for mask, key in zip(masks, KEYS, strict=True):
+        np.testing.assert_array_equal(mask, threefry.bernoulli(key, p, (40, 3)))
+
+
+def test_equal_words_keep_their_order(monkeypatch):
+    monkeypatch.setattr(bulk, "bits", lambda keys, n: np.zeros((len(keys), n), np.uint32))
+    np.testing.assert_array_equal(bulk.permutation(KEYS, 9)[4], np.arange(9))
+
+
+def test_runs_take_the_sizes_in_turn():
+    sizes = (4, 4, 3, 4, 4, 3, 3, 4)
+    stretch = Stretch(np.arange(29), sizes, None, np.zeros(8))
+    padded = stretch.padded(10, (4, 3), 1, 8)
+    runs = padded["runs"][: padded["count"]].tolist()
+    assert runs == [[1, 2, 3], [3, 5, 7], [7, 8, 8]]
+    done = []
+    for first, middle, last in runs:
+        done += [(i, 4) for i in range(first, middle)] + [
+            (i, 3) for i in range(middle, last)
+        ]
+    assert done == list(enumerate(sizes))[1:]
+    assert padded["at"][:8].tolist() == [0, 4, 8, 11, 15, 19, 22, 25]
+
+
+RULES = {
+    "sgd": tp.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "adagrad": tp.Adagrad(0.1),
+    "adadelta": tp.Adadelta(1.0),
+    "rmsprop": tp.RMSProp(0.01, momentum=0.5, centered=True),
+    "adam": tp.Adam(0.01, amsgrad=True, weight_decay=0.1),
+    "keras": tp.Adam.keras(0.01),
+    "adamw": tp.AdamW(0.01),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", RULES)
+def test_numpy_rounds_as_the_plain_loop_does(rule, dtype):
+    b = support.backend("numpy", dtype)
+    settings = training(
+        optimizer=RULES[rule], l2=0.1, schedule=tp.CosineDecay(steps=9), batch_size=4
+    )
+    runs = [b.fit(NET, WEIGHTS, (X, Y), settings, plain=plain) for plain in (False, True)]
+    for name, w in runs[1].state.weights.items():
+        np.testing.assert_array_equal(runs[0].state.weights[name], w, err_msg=name)
+    for name, s in runs[1].state.optimizer.items():
+        np.testing.assert_array_equal(runs[0].state.optimizer[name], s, err_msg=name)
+    np.testing.assert_allclose(
+        runs[0].history["loss"],
+        runs[1].history["loss"],
+        rtol=1e-6 if dtype == "float32" else 1e-15,
+    )
+
+
+@pytest.fixture(params=["numpy", "torch", "tf", "jax", "torch.nn", "tf.keras", "jax.flax"])
+def backend(request):
+    return support.backend(request.param)
+
+
+def rule_of(b):
+    return tp.Adam.keras(0.01) if b.name == "tf.keras" else tp.Adam(0.01)
+
+
+def assert_same_state(one, other):
+    assert (one.epoch, one.step, one.position) == (other.epoch, other.step, other.position)
+    assert one.loss_sum == other.loss_sum
+    assert one.history == other.history
+    for name, w in (one.weights | one.optimizer).items():
+        np.testing.assert_array_equal(
+            (other.weights | other.optimizer)[name], w, err_msg=name
+        )
+    np.testing.assert_array_equal(one.order, other.order)
+
+
+def test_every_step_can_be_looked_at_and_stopped_at(backend):
+    asked = NET, WEIGHTS, (X, Y), training(optimizer=rule_of(backend))
+    states = {}
+
+    def look(report):
+        if report.step in (1, 2, 5, 8):
+            states[report.step] = report.state()
+
+    whole = backend.fit(*asked, on_step=look)
+    for step, state in states.items():
+        assert state.step == step + 1
+
+        def stop(report, last=step):
+            if report.step == last:
+                report.stop()
+
+        stopped = backend.fit(*asked, on_step=stop)
+        assert_same_state(stopped.state, state)
+        rest = backend.fit(*asked, resume=stopped.state)
+        assert_same_state(rest.state, whole.state)
+
+
+def test_epochs_can_be_looked_at_and_stopped_at(backend):
+    asked = NET, WEIGHTS, (X, Y), training(optimizer=rule_of(backend))
+    seen = []
+    whole = backend.fit(*asked, on_epoch=lambda r: seen.append((r.weights(), r.state())))
+    unwatched = backend.fit(*asked)
+    assert_same_state(whole.state, unwatched.state)
+    for epoch, (weights, state) in enumerate(seen):
+
+        def stop(report, last=epoch):
+            if report.epoch == last:
+                report.stop()
+
+        stopped = backend.fit(*asked, on_epoch=stop)
+        assert_same_state(stopped.state, state)
+        for name, w in weights.items():
+            np.testing.assert_array_equal(stopped.weights[name], w)
+
+
+def test_a_fit_within_a_fit(backend):
+    asked = NET, WEIGHTS, (X, Y), training(optimizer=rule_of(backend))
+    inner = []
+    whole = backend.fit(*asked, on_epoch=lambda _: inner.append(backend.fit(*asked).state))
+    assert len(inner) == 3
+    for state in inner:
+        assert_same_state(state, whole.state)
+
+
+def test_a_report_outlives_its_run(backend):
+    asked = NET, WEIGHTS, (X, Y), training(optimizer=rule_of(backend))
+    reports = []
+    first = backend.fit(*asked, on_epoch=reports.append)
+    other = {name: w + 1 for name, w in WEIGHTS.items()}
+    backend.fit(NET, other, *asked[2:])
+    for name, w in reports[-1].weights().items():
+        np.testing.assert_array_equal(w, first.state.weights[name])
+
+
+def test_tf_keeps_its_programs():
+    b = support.backend("tf")
+    fast = b.implementation.fast
+    asked = NET, WEIGHTS, (X, Y)
+    b.fit(*asked, training())
+    kept = list(fast.kept.programs.values())
+    b.fit(*asked, training(epochs=5, optimizer=tp.Adam(0.5)))  # another rate
+    assert list(fast.kept.programs.values()) == kept
+    b.fit(*asked, training(l2=0.25))
+    assert len(fast.kept.programs) == min(len(kept) + 1, fast.kept.most)
+
+
+def test_tf_lets_go_of_large_programs(monkeypatch):
+    b = support.backend("tf")
+    fast = b.implementation.fast
+    monkeypatch.setattr(fast, "LARGE", 10)
+    b.fit(NET, WEIGHTS, (X, Y), training())
+    assert not fast.kept.programs
