@@ -70,7 +70,7 @@ class Fault:
 @cache
 def faults() -> list[Fault]:
     """Return all faults, in the order of the files and within them."""
-    files = ("activations", "losses", "layers", "random", "optimizers", "training")
+    files = ("activations", "losses", "layers", "random", "optimizers", "training", "fast")
     found = []
     for file in files:
         tables = tomllib.loads((FAULTS / f"{file}.toml").read_text("utf-8"))

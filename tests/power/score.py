@@ -30,6 +30,7 @@ REACH = {
     "random.py": ("layer/", "network/", "training/"),
     "optimizers.py": ("optimizer/", "training/"),
     "training.py": ("loss/", "layer/", "network/", "training/"),
+    "fast.py": ("training/",),
     "backend.py": ("",),
 }
 

@@ -43,8 +43,10 @@ def test_a_fault_says_what_it_is_and_where_it_shows(fault):
 
 @every_fault
 def test_a_fault_has_a_patch_that_fits_in_every_implementation(fault):
-    assert set(fault.patches) == set(IMPLEMENTATIONS)
-    for name in IMPLEMENTATIONS:
+    # the fast loops of numpy and torch alone have their gradients written out
+    by_hand = all(c.file == "fast.py" for patch in fault.patches.values() for c in patch)
+    assert set(fault.patches) in [{*IMPLEMENTATIONS}] + by_hand * [{"numpy", "torch"}]
+    for name in fault.patches:
         for file, text in patched(fault, name).items():
             compile(text, f"impls/{name}/{file}", "exec")
 

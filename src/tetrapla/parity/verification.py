@@ -316,8 +316,8 @@ def _(case: TrainingCase, backend: Backend) -> Iterator[Check]:
     yield from fitted(case, backend)
     if backend.has_fast:
         for check in fitted(case, backend, plain=True):
-            tensor = f"plain {check.stage.tensor}"
-            stage = replace(check.stage, tensor=tensor)
+            formula = f"plain loop: {check.stage.formula}"
+            stage = replace(check.stage, formula=formula)
             yield replace(check, stage=stage, part=check.part + 2)
 
 
