@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec import (
+    Adam,
     Identity,
     Loop,
     Loss,
@@ -25,7 +26,7 @@ from tetrapla.spec import (
 
 from . import layers, losses
 from .activations import activation, activation_gradient
-from .optimizers import Optimizer
+from .optimizers import Optimizer, Slots, bias_correction
 
 Array = NDArray[Any]
 BLOCK = 2**16  # weights: so a rule's temporary arrays stay in cache
@@ -36,8 +37,13 @@ class Dense:
     """a = g(z), z = x W + b, and backward, for one batch size."""
 
     def __init__(
-        self, layer: layers.Dense, gradients: list[Array], batch: int
+        self,
+        layer: layers.Dense,
+        gradients: list[Array],
+        batch: int,
+        first: bool,
     ) -> None:
+        self.first = first
         self.weight, self.bias = layer.weight, layer.bias
         self.weight_grad, self.bias_grad = gradients
         self.activation = layer.activation
@@ -59,7 +65,7 @@ class Dense:
             return np.maximum(self.z, 0, out=self.a)
         return activation(self.activation, self.z)
 
-    def backward(self, da: Array, first: bool) -> Array:
+    def backward(self, da: Array) -> Array:
         dz = da
         if self.relu:
             np.less_equal(self.z, 0, out=self.off)
@@ -68,7 +74,7 @@ class Dense:
             dz = activation_gradient(self.activation, self.z, da)
         np.matmul(self.x.T, dz, out=self.weight_grad)
         np.add.reduce(dz, axis=0, out=self.bias_grad)
-        if first:  # nobody asks for the gradient of the data
+        if self.first:  # nobody asks for the gradient of the data
             return dz
         return np.matmul(dz, self.weight.T, out=self.dx)
 
@@ -100,7 +106,7 @@ class Dropout:
         self.mask = next(self.masks)
         return self.masked(np.divide(x, self.keep, out=self.a))
 
-    def backward(self, da: Array, first: bool) -> Array:
+    def backward(self, da: Array) -> Array:
         da /= self.keep
         return self.masked(da)
 
@@ -150,6 +156,19 @@ class Steps:
             self.slots[slot] = flattened(own)
             for name in weights:
                 optimizer.slots[name][slot] = own[name]
+        hyper = optimizer.hyper
+        self.is_adam = (
+            isinstance(hyper, Adam)
+            and hyper.eps_place == "outside"
+            and not hyper.amsgrad
+        )
+        self.blocks = []
+        for start in range(0, len(self.theta), BLOCK):
+            part = slice(start, start + BLOCK)
+            s = {name: slot[part] for name, slot in self.slots.items()}
+            self.blocks.append((self.theta[part], self.g[part], s))
+        block = min(BLOCK, len(self.theta))
+        self.scratch = np.empty((2, block), self.theta.dtype)
         self.networks: dict[int, list[Dense | Dropout]] = {}
         outputs = list(weights.values())[-1].size
         self.no_outputs = np.empty((0, outputs), self.theta.dtype)
@@ -167,7 +186,7 @@ class Steps:
             else:
                 names = f"{i}.weight", f"{i}.bias"
                 g = [self.gradients[name] for name in names]
-                made.append(Dense(layer, g, batch))
+                made.append(Dense(layer, g, batch, first=i == 0))
                 width = layer.weight.shape[1]
         self.networks[batch] = made
         return made
@@ -181,19 +200,20 @@ class Steps:
             for layer in self.network(batch):
                 if isinstance(layer, Dropout):
                     layer.draw(part.keys_of(batch))
-        outputs = []
+        width = self.no_outputs.shape[1]
+        outputs = np.empty((len(x), width), self.theta.dtype)
         for rows, eta in part.batches():
             network = self.network(rows.stop - rows.start)
             a = x[rows]  # forward
             for layer in network:
                 a = layer.forward(a)
-            outputs.append(a.copy())
+            outputs[rows] = a
             da = self.loss_gradient(a, y[rows])  # gradient
-            for i, layer in reversed(list(enumerate(network))):
-                da = layer.backward(da, first=i == 0)
+            for layer in reversed(network):
+                da = layer.backward(da)
             self.update(eta)  # update
         each = replace(self.loss, reduction="none")
-        values = losses.loss(each, np.concatenate(outputs), y)
+        values = losses.loss(each, outputs, y)
         return part.reduced(values, self.loss)
 
     def loss_gradient(self, outputs: Array, y: Array) -> Array:
@@ -215,12 +235,29 @@ class Steps:
                 if theta.ndim == 2:
                     self.gradients[name] += self.l2 * theta
         optimizer.t += 1
-        for start in range(0, len(self.theta), BLOCK):
-            block = slice(start, start + BLOCK)
-            theta = self.theta[block]
-            s = {name: slot[block] for name, slot in self.slots.items()}
-            g = optimizer.decay(theta, self.g[block], eta)
-            optimizer.update(theta, g, s, optimizer.t, eta)
+        update = self.adam if self.is_adam else optimizer.update
+        for theta, g, s in self.blocks:
+            g = optimizer.decay(theta, g, eta)
+            update(theta, g, s, optimizer.t, eta)
+
+    def adam(
+        self, theta: Array, g: Array, s: Slots, t: int, eta: float
+    ) -> None:
+        """Adam.update, into arrays that are there already."""
+        hyper, m, v = self.optimizer.hyper, s["m"], s["v"]
+        c1 = bias_correction(hyper.beta1, t)
+        c2 = bias_correction(hyper.beta2, t)
+        a, b = self.scratch[0][: len(g)], self.scratch[1][: len(g)]
+        m *= hyper.beta1
+        m += np.multiply(1 - hyper.beta1, g, out=a)
+        v *= hyper.beta2
+        np.multiply(g, g, out=a)
+        v += np.multiply(1 - hyper.beta2, a, out=a)
+        np.sqrt(np.divide(v, c2, out=a), out=a)
+        a += hyper.eps
+        np.multiply(eta, np.divide(m, c1, out=b), out=b)
+        b /= a
+        theta -= b
 
     def keep(self) -> tuple[Array, dict[str, Array], int]:
         slots = {name: slot.copy() for name, slot in self.slots.items()}
