@@ -90,7 +90,7 @@ def test_numpy_rounds_as_the_plain_loop_does(rule, dtype):
         np.testing.assert_array_equal(runs[0].state.weights[name], w, err_msg=name)
     for name, s in runs[1].state.optimizer.items():
         np.testing.assert_array_equal(runs[0].state.optimizer[name], s, err_msg=name)
-    np.testing.assert_allclose(
+    np.testing.assert_allclose(  # a step's losses are added in another order
         runs[0].history["loss"],
         runs[1].history["loss"],
         rtol=1e-6 if dtype == "float32" else 1e-15,

@@ -49,8 +49,12 @@ class Contest:
 
 def missing(framework: str) -> list[str]:
     """Return what the contest of a framework needs and is not installed."""
-    there = {d.metadata["Name"].lower() for d in metadata.distributions()}
+    there = _installed()
     return [name for name in FRAMEWORKS[framework] if name not in there]
+
+
+def _installed() -> dict[str, str]:
+    return {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
 
 
 def measure(
@@ -93,7 +97,7 @@ def _contest(framework: str, problem: str, repeats: int, quick: bool) -> Contest
 def machine() -> dict[str, Any]:
     """Return what the figures depend on."""
     names = {name for needed in FRAMEWORKS.values() for name in needed} | {"tetrapla"}
-    there = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
+    there = _installed()
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
 
-from tetrapla.spec import Loop, Loss, Stretch, Training
+from tetrapla.spec import Loop, Loss, Shapes, Stretch, Training
 
 from . import losses
 from .layers import Sequential
@@ -114,10 +114,7 @@ class Steps:
         self.data, self.l2 = data, training.l2
         self.mean = replace(training.loss, reduction="mean")
         n = len(data[0])
-        size = min(n, training.size(n))
-        last = n % size
-        self.sizes: Sizes = (size, last) if last else (size,)
-        self.capacity = max(1, SAMPLES // size)
+        self.shapes = Shapes(n, training.size(n), SAMPLES)
         self.graph, self.carry = self.parts()
         self.programs: dict[Any, Any] = {}
         self.settled = True  # whether the model has what is in carry
@@ -134,11 +131,8 @@ class Steps:
         self.state.update(state)
 
     def run(self, stretch: Stretch, start: int, stop: int) -> Array:
-        sizes = self.sizes  # or others, where a run was resumed
-        if not set(stretch.sizes) <= set(sizes):
-            sizes = tuple(sorted(set(stretch.sizes)))
-        steps = stretch.padded(self.capacity, sizes, start, stop)
-        steps["rates"] = steps["rates"].astype(self.data[0].dtype)
+        given = stretch, start, stop, self.data[0].dtype
+        sizes, steps = self.shapes.padded(*given)
         if sizes not in self.programs:
             fixed = self.step, self.graph, self.given
             self.programs[sizes] = program(*fixed, sizes, self.l2)
@@ -162,9 +156,7 @@ class Steps:
         loop.measure = self.measure
         loop.weights = self.after_settling(loop.weights)
         loop.optimizer = self.after_settling(loop.optimizer)
-        n = len(self.data[0])
-        for stretch in loop.stretches(self, n, SAMPLES):
-            loop.end_stretch(self.run(stretch, 0, len(stretch)))
+        loop.train(self, len(self.data[0]), SAMPLES)
 
     def after_settling(self, read: Callable[[], Any]) -> Any:
         """Return what reads the model where that is up to date."""

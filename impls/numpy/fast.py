@@ -98,8 +98,7 @@ class Dropout:
 
     def draw(self, keys: Array) -> None:
         """Draw the masks of the steps of these keys."""
-        keys = bulk.fold_each(keys, self.place)
-        kept = bulk.bernoulli(keys, self.keep, self.a.shape)
+        kept = bulk.masks(keys, self.place, self.keep, self.a.shape)
         self.masks = iter(-kept.astype(self.word))
 
     def forward(self, x: Array) -> Array:
@@ -223,7 +222,8 @@ class Steps:
         da = np.subtract(outputs, highest)
         np.exp(da, out=da)
         da /= np.add.reduce(da, axis=1, keepdims=True)
-        if self.y.ndim == 2:  # rows that add up to 1, but for rounding
+        # rows that add up to 1, but for rounding
+        if self.y.ndim == 2:
             da *= np.add.reduce(y, axis=1, keepdims=True)
         da -= y
         return da / len(y) if self.loss.reduction == "mean" else da
@@ -283,5 +283,4 @@ def fit(
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
     widths = [w.shape[-1] for w in optimizer.weights.values()]
     most = NUMBERS // max(x.shape[1], *widths)
-    for stretch in loop.stretches(steps, len(x), most):
-        loop.end_stretch(steps.run(stretch, 0, len(stretch)))
+    loop.train(steps, len(x), most)

@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tetrapla.spec import Loop, Loss, Stretch, Training
+from tetrapla.spec import Loop, Loss, Shapes, Stretch, Training
 
 from . import losses
 from .training import train_step
@@ -182,17 +182,11 @@ class Steps:
     ) -> None:
         self.program, self.x, self.y = program, x, y
         n = len(x)
-        size = min(n, training.size(n))
-        last = n % size
-        self.sizes: Sizes = (size, last) if last else (size,)
-        self.capacity = max(1, SAMPLES // size)
+        self.shapes = Shapes(n, training.size(n), SAMPLES)
 
     def run(self, stretch: Stretch, start: int, stop: int) -> tf.Tensor:
-        sizes = self.sizes  # or others, where a run was resumed
-        if not set(stretch.sizes) <= set(sizes):
-            sizes = tuple(sorted(set(stretch.sizes)))
-        steps = stretch.padded(self.capacity, sizes, start, stop)
-        steps["rates"] = steps["rates"].astype(self.x.dtype.name)
+        given = stretch, start, stop, self.x.dtype.name
+        sizes, steps = self.shapes.padded(*given)
         with tf.device(self.x.device):
             tensors = {n: tf.constant(a) for n, a in steps.items()}
             return self.program.run(sizes, tensors, self.x, self.y)
@@ -215,5 +209,4 @@ def fit(
 ) -> None:
     steps = Steps(program, x, y, loop.training)
     loop.measure = steps.measure
-    for stretch in loop.stretches(steps, len(x), SAMPLES):
-        loop.end_stretch(steps.run(stretch, 0, len(stretch)))
+    loop.train(steps, len(x), SAMPLES)

@@ -39,8 +39,13 @@ class Dense:
     """a = g(z), z = x W + b, and backward, for one batch size."""
 
     def __init__(
-        self, layer: layers.Dense, gradients: list[Tensor], batch: int
+        self,
+        layer: layers.Dense,
+        gradients: list[Tensor],
+        batch: int,
+        first: bool,
     ) -> None:
+        self.first = first
         self.weight = layer.weight.detach()
         self.bias = layer.bias.detach()
         self.weight_grad, self.bias_grad = gradients
@@ -61,7 +66,7 @@ class Dense:
             return torch.clamp_min(self.z, 0, out=self.a)
         return activation(self.activation, self.z)
 
-    def backward(self, da: Tensor, first: bool) -> Tensor:
+    def backward(self, da: Tensor) -> Tensor:
         dz = da
         if self.relu:
             threshold_backward(da, self.z, 0, grad_input=dz)
@@ -70,7 +75,7 @@ class Dense:
                 dz = activation_gradient(self.activation, self.z, da)
         torch.mm(self.x.t(), dz, out=self.weight_grad)
         torch.sum(dz, 0, out=self.bias_grad)
-        if first:  # nobody asks for the gradient of the data
+        if self.first:  # nobody asks for the gradient of the data
             return dz
         return torch.mm(dz, self.weight.t(), out=self.dx)
 
@@ -86,15 +91,14 @@ class Dropout:
 
     def draw(self, keys: Any, device: torch.device) -> None:
         """Draw the masks of the steps of these keys."""
-        keys = bulk.fold_each(keys, self.place)
-        kept = bulk.bernoulli(keys, self.keep, self.shape)
+        kept = bulk.masks(keys, self.place, self.keep, self.shape)
         self.masks = iter(torch.from_numpy(~kept).to(device))
 
     def forward(self, x: Tensor) -> Tensor:
         self.dropped = next(self.masks)
         return (x / self.keep).masked_fill_(self.dropped, 0)
 
-    def backward(self, da: Tensor, first: bool) -> Tensor:
+    def backward(self, da: Tensor) -> Tensor:
         return (da / self.keep).masked_fill_(self.dropped, 0)
 
 
@@ -163,7 +167,7 @@ class Steps:
             elif isinstance(layer, layers.Dense):
                 names = f"{i}.weight", f"{i}.bias"
                 g = [self.gradients[name] for name in names]
-                made.append(Dense(layer, g, batch))
+                made.append(Dense(layer, g, batch, first=i == 0))
                 width = layer.weight.shape[1]
         self.networks[batch] = made
         return made
@@ -187,8 +191,8 @@ class Steps:
                 a = layer.forward(a)
             outputs.append(a.clone())
             da = self.loss_gradient(a, y[rows])  # gradient
-            for i, layer in reversed(list(enumerate(network))):
-                da = layer.backward(da, first=i == 0)
+            for layer in reversed(network):
+                da = layer.backward(da)
             self.update(eta)  # update
         each = replace(self.loss, reduction="none")
         values = losses.loss(each, torch.cat(outputs), y)
@@ -197,9 +201,8 @@ class Steps:
     def loss_gradient(self, outputs: Tensor, y: Tensor) -> Tensor:
         if isinstance(self.loss, SoftmaxCrossEntropy):
             da = torch.softmax(outputs, 1)
-            if (
-                self.y.ndim == 2
-            ):  # rows that add up to 1, but for rounding
+            # rows that add up to 1, but for rounding
+            if self.y.ndim == 2:
                 da.mul_(y.sum(1, keepdim=True))
             da.sub_(y)
             return (
@@ -267,5 +270,4 @@ def fit(
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
     widths = [w.shape[-1] for w in model.weights().values()]
     most = NUMBERS // max(x.shape[1], *widths)
-    for stretch in loop.stretches(steps, len(x), most):
-        loop.end_stretch(steps.run(stretch, 0, len(stretch)))
+    loop.train(steps, len(x), most)

@@ -13,6 +13,9 @@ implementation the text to replace.
     tf = { ... }
     jax = { ... }
 
+An implementation without such lines has no entry: gradients are written out
+in NumPy's and PyTorch's fast.py alone.
+
 "semantics" is another formula, or one in a lower precision: float64 shows it.
 "instability" is right on paper and fails in floating point: overflow where
 the result is small, or the loss of digits.

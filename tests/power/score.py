@@ -89,10 +89,11 @@ def _both(case: Case, backends: list) -> list[Verdict]:
 
 
 def scores(implementations: list[str], pattern: str) -> Iterator[Score]:
-    """Yield the score of every fault that matches, in every implementation."""
+    """Yield the score of every fault that matches, where it can be planted."""
     for implementation in implementations:
         for fault in faults():
-            if fnmatchcase(fault.name, pattern):
+            planted = implementation in fault.patches
+            if planted and fnmatchcase(fault.name, pattern):
                 yield score(fault, implementation)
                 forget(implementation)
 

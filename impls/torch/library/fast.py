@@ -65,8 +65,8 @@ class Steps:
         """Return each module's masks of the batches of that size."""
         drawn = []
         for module, width in self.dropouts:
-            keys = bulk.fold_each(part.keys_of(batch), module.place)
-            kept = bulk.bernoulli(keys, 1 - module.p, (batch, width))
+            keys, shape = part.keys_of(batch), (batch, width)
+            kept = bulk.masks(keys, module.place, 1 - module.p, shape)
             each = torch.from_numpy(kept).to(self.x.device)
             drawn.append((module, iter(each)))
         return drawn
@@ -96,5 +96,4 @@ def fit(
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
     widths = [w.shape[0] for w in parameters(model).values()]
     most = NUMBERS // max(x.shape[1], *widths)
-    for stretch in loop.stretches(steps, len(x), most):
-        loop.end_stretch(steps.run(stretch, 0, len(stretch)))
+    loop.train(steps, len(x), most)

@@ -68,7 +68,7 @@ from tetrapla.spec.schedules import (
     schedule,
 )
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
-from tetrapla.spec.stretch import Stretch
+from tetrapla.spec.stretch import Shapes, Stretch
 from tetrapla.spec.training import EarlyStopping, Training
 
 __all__ = [
@@ -120,6 +120,7 @@ __all__ = [
     "Saving",
     "Schedule",
     "Sequential",
+    "Shapes",
     "SiLU",
     "Sigmoid",
     "Softmax",

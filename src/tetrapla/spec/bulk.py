@@ -71,6 +71,11 @@ def bernoulli(keys: Keys, p: float, shape: tuple[int, ...]) -> NDArray[np.bool_]
     return drawn.reshape(len(keys), *shape)
 
 
+def masks(keys: Keys, place: int, p: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return what the dropout layer at `place` keeps under each batch's key."""
+    return bernoulli(fold_each(keys, place), p, shape)
+
+
 def permutation(keys: Keys, n: int) -> NDArray[np.int64]:
     """Return permutation(key, n) for each key, shape (keys, n)."""
     order = np.tile(np.arange(n, dtype=np.int64), (len(keys), 1))

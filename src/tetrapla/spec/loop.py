@@ -19,7 +19,6 @@ from tetrapla.spec.stretch import Pace, Position, Stretch, Together
 from tetrapla.spec.training import EarlyStopping, Training
 
 ORDERS = 2**15  # samples: the orders of epochs that are made at once
-SAMPLES = 2**16  # of a stretch
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ class Loop:
     layers no keys are made: a batch's key is None.
 
     The loop of training.py asks for `epochs`, `order` and `batches`, and
-    says `end_step`; that of fast.py asks for `stretches`, and says
-    `end_stretch`.
+    says `end_step`; that of fast.py is `train`, which is given what does many
+    steps together.
     """
 
     training: Training
@@ -166,13 +165,11 @@ class Loop:
             if self.stopped:
                 return
 
-    def stretches(
-        self, together: Together, n: int, most: int = SAMPLES
-    ) -> Iterator[Stretch]:
-        """Yield the steps of the run, of n samples an epoch, in stretches.
+    def train(self, together: Together, n: int, most: int) -> None:
+        """Do the run, of n samples an epoch, in stretches of steps.
 
         A stretch has at most `most` samples, or one batch, and goes over the
-        ends of epochs where nobody looks at the model. `together` does its steps.
+        ends of epochs where nobody looks at the model.
         """
         for _ in self.epochs():
             self.order(self.state.epoch, n)
@@ -184,7 +181,7 @@ class Loop:
                 start = together.keep() if reports else None
                 self._position = Position(together, stretch, start, len(stretch))
                 self._pace.start()
-                yield stretch
+                self._end_stretch(together.run(stretch, 0, len(stretch)))
 
     def _stretch(self, n: int, most: int) -> Stretch:
         """Return the next steps, as many as may be done without looking up."""
@@ -239,7 +236,7 @@ class Loop:
         if self._ahead > 0 and not self.stopped:
             self._next_epoch()
 
-    def end_stretch(self, losses: Any) -> None:
+    def _end_stretch(self, losses: Any) -> None:
         """Count the steps of a stretch that were done together.
 
         `losses` are an array. Who asks for the state after one of the steps

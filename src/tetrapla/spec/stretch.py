@@ -101,6 +101,31 @@ class Stretch:
         return sums / np.array(self.sizes, sums.dtype) if mean else sums
 
 
+class Shapes:
+    """The fixed shapes of a program, for runs of n samples an epoch.
+
+    The sizes of batches are the usual one and that of an epoch's last; its
+    arrays have room for `most` samples, or one batch.
+    """
+
+    def __init__(self, n: int, batch: int, most: int) -> None:
+        size = min(n, batch)
+        last = n % size
+        self.sizes: tuple[int, ...] = (size, last) if last else (size,)
+        self.steps = max(1, most // size)
+
+    def padded(
+        self, stretch: Stretch, start: int, stop: int, dtype: Any
+    ) -> tuple[tuple[int, ...], dict[str, NDArray[Any]]]:
+        """Return the sizes of batches, and the steps in these shapes."""
+        sizes = self.sizes
+        if not set(stretch.sizes) <= set(sizes):  # a run was resumed inside a batch
+            sizes = tuple(sorted(set(stretch.sizes)))
+        steps = stretch.padded(self.steps, sizes, start, stop)
+        steps["rates"] = steps["rates"].astype(dtype)
+        return sizes, steps
+
+
 class Together(Protocol):
     """What does a stretch's steps together: a model, an optimizer and data."""
 
