@@ -20,7 +20,7 @@ import numpy as np
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.contract import Array, Arrays, Data, Samples
 from tetrapla.spec.threefry import Key
 
 from . import fast, optimizers, sweep, training
@@ -306,7 +306,7 @@ class Backend:
         return spec.Support("native")
 
     def fit(
-        self, net: spec.Sequential, data: Data, loop: spec.Loop
+        self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
         loop.outside, loop.inside = users_settings(), self.scope
         loop.weights = lambda: self.weights(model)
@@ -316,7 +316,10 @@ class Backend:
         hyper, names = loop.training.optimizer.with_lr(0.0), net.shapes
         with self.scope():
             model = self.model(net, first.weights)
-            x, y = jnp.array(data[0]), jnp.array(data[1])
+            x, y = (
+                a if isinstance(a, spec.Stored) else jnp.array(a)
+                for a in data
+            )
             state = native_state(first.optimizer, hyper.slots, names)
             given, now = self.running(hyper, model, state)
 

@@ -107,14 +107,14 @@ class Steps:
         model: Any,
         given: tuple[Any, ...],
         state: Any,
-        data: tuple[Array, Array],
+        data: tuple[Any, Any],
         training: Training,
     ) -> None:
         self.model, self.given, self.state = model, given, state
-        self.data, self.l2 = data, training.l2
+        self.l2 = training.l2
         self.mean = replace(training.loss, reduction="mean")
-        n = len(data[0])
-        self.shapes = Shapes(n, training.size(n), SAMPLES)
+        size = training.size(len(data[0]))
+        self.shapes = Shapes(*data, size, SAMPLES)
         self.graph, self.carry = self.parts()
         self.programs: dict[Any, Any] = {}
         self.settled = True  # whether the model has what is in carry
@@ -131,14 +131,11 @@ class Steps:
         self.state.update(state)
 
     def run(self, stretch: Stretch, start: int, stop: int) -> Array:
-        given = stretch, start, stop, self.data[0].dtype
-        sizes, steps = self.shapes.padded(*given)
+        sizes, *given = self.shapes.padded(stretch, start, stop)
         if sizes not in self.programs:
             fixed = self.step, self.graph, self.given
             self.programs[sizes] = program(*fixed, sizes, self.l2)
-        self.carry, values = self.programs[sizes](
-            self.carry, steps, *self.data
-        )
+        self.carry, values = self.programs[sizes](self.carry, *given)
         self.settled = False
         return values
 
@@ -156,7 +153,7 @@ class Steps:
         loop.measure = self.measure
         loop.weights = self.after_settling(loop.weights)
         loop.optimizer = self.after_settling(loop.optimizer)
-        loop.train(self, len(self.data[0]), SAMPLES)
+        loop.train(self, len(self.shapes.x), self.shapes.most)
 
     def after_settling(self, read: Callable[[], Any]) -> Any:
         """Return what reads the model where that is up to date."""
@@ -175,8 +172,8 @@ def fit(
     loss: Loss,
     optimizer: Optimizer,
     state: State,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any,
     loop: Loop,
 ) -> None:
     given = loss, optimizer

@@ -11,7 +11,7 @@ import numpy as np
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.contract import Array, Arrays, Samples
 from tetrapla.spec.threefry import Key
 
 from . import activations, fast, losses, optimizers, training
@@ -155,7 +155,7 @@ class Backend:
         return spec.Support("native")
 
     def fit(
-        self, net: spec.Sequential, data: Data, loop: spec.Loop
+        self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
         model = self.build(net, loop.state.weights)
         optimizer = with_state(
@@ -168,6 +168,6 @@ class Backend:
         loop.outside = partial(np.errstate, **np.geterr())
         loop.inside = partial(np.errstate, all="ignore")
         with np.errstate(all="ignore"):
-            fit = training.fit if loop.plain else self.fast.fit
+            fit: Any = training.fit if loop.plain else self.fast.fit
             fit(model, loop.training.loss, optimizer, *data, loop)
         return loop.result()

@@ -133,8 +133,8 @@ class Steps:
         model: layers.Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        x: Array,
-        y: Array,
+        x: Any,
+        y: Any,
         l2: float,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
@@ -276,8 +276,8 @@ def fit(
     model: layers.Sequential,
     loss: Loss,
     optimizer: Optimizer,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any,
     loop: Loop,
 ) -> None:
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)

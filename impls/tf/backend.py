@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.contract import Array, Arrays, Samples
 from tetrapla.spec.threefry import Key
 
 from . import activations, fast, losses, optimizers, training
@@ -279,7 +279,7 @@ class Backend:
         return spec.Support("native")
 
     def fit(
-        self, net: spec.Sequential, data: Data, loop: spec.Loop
+        self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
         hyper, loss = loop.training.optimizer, loop.training.loss
         loop.inside = partial(tf.device, self.place)
@@ -287,7 +287,7 @@ class Backend:
         loop.optimizer = lambda: self.state(hyper, rule, net.shapes)
         loop.tensor = self.tensor
         first = loop.state
-        x, y = self.tensor(data[0]), self.tensor(data[1])
+        x, y = (spec.samples(a, self.tensor) for a in data)
         if loop.plain:
             model = self.model(net, first.weights)
             theta = self.theta(model)
@@ -301,7 +301,7 @@ class Backend:
             for name, v in self.theta(model).items():
                 v.assign(first.weights[name])
             self.resume(hyper, rule, net.shapes, first.optimizer)
-            self.fast.fit(program, x, y, loop)
+            self.fast.fit(program, x, y, loop, self.place)
             return loop.result()
 
     def program_key(

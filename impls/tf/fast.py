@@ -176,27 +176,28 @@ class Steps:
     def __init__(
         self,
         program: Program,
-        x: tf.Tensor,
-        y: tf.Tensor,
+        x: Any,
+        y: Any,
         training: Training,
+        device: str,
     ) -> None:
-        self.program, self.x, self.y = program, x, y
-        n = len(x)
-        self.shapes = Shapes(n, training.size(n), SAMPLES)
+        self.program = program
+        self.shapes = Shapes(x, y, training.size(len(x)), SAMPLES)
+        self.device = device
 
     def run(self, stretch: Stretch, start: int, stop: int) -> tf.Tensor:
-        given = stretch, start, stop, self.x.dtype.name
-        sizes, steps = self.shapes.padded(*given)
-        with tf.device(self.x.device):
+        with tf.device(self.device):
+            given = self.shapes.padded(stretch, start, stop)
+            sizes, steps, x, y = given
             tensors = {n: tf.constant(a) for n, a in steps.items()}
-            return self.program.run(sizes, tensors, self.x, self.y)
+            return self.program.run(sizes, tensors, x, y)
 
     def measure(self, x: Any, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.device(self.x.device):
+        with tf.device(self.device):
             return self.program.measured(tf.constant(x), tf.constant(y))
 
     def keep(self) -> list[tf.Tensor]:
-        with tf.device(self.x.device):
+        with tf.device(self.device):
             return [tf.identity(v) for v in self.program.variables]
 
     def restore(self, kept: list[tf.Tensor]) -> None:
@@ -205,8 +206,8 @@ class Steps:
 
 
 def fit(
-    program: Program, x: tf.Tensor, y: tf.Tensor, loop: Loop
+    program: Program, x: Any, y: Any, loop: Loop, device: str
 ) -> None:
-    steps = Steps(program, x, y, loop.training)
+    steps = Steps(program, x, y, loop.training, device)
     loop.measure = steps.measure
-    loop.train(steps, len(x), SAMPLES)
+    loop.train(steps, len(x), steps.shapes.most)

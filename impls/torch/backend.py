@@ -21,7 +21,7 @@ from torch import Tensor
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.contract import Array, Arrays, Data, Samples
 from tetrapla.spec.threefry import Key
 
 from . import (
@@ -298,7 +298,7 @@ class Backend:
         return spec.Support("native")
 
     def fit(
-        self, net: spec.Sequential, data: Data, loop: spec.Loop
+        self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
         loop.outside, loop.inside = users_modes(), OURS
         loop.weights = lambda: self.weights(model)
@@ -309,7 +309,7 @@ class Backend:
             optimizer = self.optimizer(
                 hyper, self.theta(model), self.laid_out(first.optimizer)
             )
-            x, y = self.tensor(data[0]), self.tensor(data[1])
+            x, y = (spec.samples(a, self.tensor) for a in data)
             loss, slots = loop.training.loss, self.slots(hyper)
 
             def state() -> Arrays:

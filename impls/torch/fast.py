@@ -119,8 +119,8 @@ class Steps:
         model: layers.Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        x: Tensor,
-        y: Tensor,
+        x: Any,
+        y: Any,
         l2: float,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
@@ -151,7 +151,7 @@ class Steps:
             and hyper.eps_place == "outside"
             and not hyper.amsgrad
         )
-        self.t = torch.zeros((), device=x.device)
+        self.t = torch.zeros((), device=self.theta.device)
         outputs = list(weights.values())[-1].numel()
         self.no_outputs = self.theta.new_empty(0, outputs)
 
@@ -175,8 +175,7 @@ class Steps:
     @torch.no_grad()
     def run(self, stretch: Stretch, start: int, stop: int) -> Any:
         part = stretch.part(start, stop)
-        seen = torch.from_numpy(part.rows).to(self.x.device)
-        x, y = self.x[seen], self.y[seen]
+        x, y = self.x[part.rows], self.y[part.rows]
         if isinstance(self.loss, SoftmaxCrossEntropy):
             y = losses.one_hot(y, self.no_outputs)
         for batch in set(part.sizes):
@@ -263,8 +262,8 @@ def fit(
     model: layers.Sequential,
     loss: Loss,
     optimizer: Optimizer,
-    x: Tensor,
-    y: Tensor,
+    x: Any,
+    y: Any,
     loop: Loop,
 ) -> None:
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)

@@ -20,7 +20,7 @@ from tetrapla import validation as check
 from tetrapla.checkpoints import Checkpoint, Checkpoints, fingerprints
 from tetrapla.spec import activations, checks, contract, losses, optimizers
 from tetrapla.spec.activations import Activation
-from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Support
+from tetrapla.spec.contract import Array, Arrays, Data, LossAndGradients, Samples, Support
 from tetrapla.spec.errors import (
     BackendUnavailableError,
     InvalidInputError,
@@ -29,9 +29,10 @@ from tetrapla.spec.errors import (
 from tetrapla.spec.layers import Dropout, Sequential
 from tetrapla.spec.loop import EpochReport, Loop, Loops, StepReport
 from tetrapla.spec.losses import Loss
-from tetrapla.spec.metrics import measure
+from tetrapla.spec.metrics import metric
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
+from tetrapla.spec.stored import pieces
 from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import Training
 
@@ -368,7 +369,9 @@ class Backend:
         net, weights
             The network and its first weights.
         data
-            (x, y).
+            (x, y). What is in a memory-mapped file (numpy.memmap, numpy.load
+            with mmap_mode="r") stays there: its rows are read as they are
+            needed.
         training
             Epochs, batch size, optimizer, loss, schedule, seed ...
         validation
@@ -385,7 +388,8 @@ class Backend:
             reported together, up to a tenth of a second later.
         plain
             Train step by step with the loop of training.py, as it is read,
-            and not with that of fast.py. The two round differently.
+            and not with that of fast.py. The two round differently, and this
+            one has all data in memory.
         """
         check.network(net)
         check.training(training)
@@ -395,11 +399,12 @@ class Backend:
             raise InvalidInputError(
                 f"checkpoints must be Checkpoints(folder), got {type(checkpoints).__name__}"
             )
+        in_place = not checks.flag("plain", plain)
         xy, loop = self._begun(
-            net, weights, data, training, validation, resume, checkpoints
+            net, weights, data, training, validation, resume, checkpoints, in_place
         )
         loop.on_step, loop.on_epoch = on_step, on_epoch
-        loop.plain = checks.flag("plain", plain)
+        loop.plain = plain
         if checkpoints is None:
             return self.implementation.fit(net, xy, loop)
         about = {
@@ -420,16 +425,22 @@ class Backend:
         validation: Data | None,
         resume: TrainingState | Checkpoint | None,
         checkpoints: Checkpoints | None,
-    ) -> tuple[Data, Loop]:
-        """Return the data and the loop of a run, all of it checked."""
+        in_place: bool,
+    ) -> tuple[Samples, Loop]:
+        """Return the data and the loop of a run, all of it checked.
+
+        Data that are in a file stay there where `in_place`.
+        """
         self.require(training.loss)
         self.require(training.optimizer)
         w = check.weights(net, weights, self.dtype)
-        x, y = check.data("x", "y", net, training.loss, data, self.dtype)
+        # only a fast loop reads a file's rows as it goes on
+        checked = check.samples if in_place else check.data
+        x, y = checked("x", "y", net, training.loss, data, self.dtype)
         names = ("validation x", "validation y")
-        held_out = validation
+        held_out: Samples | None = None
         if validation is not None:
-            held_out = check.data(*names, net, training.loss, validation, self.dtype)
+            held_out = check.samples(*names, net, training.loss, validation, self.dtype)
         history = ["loss"] if validation is None else ["loss", "val_loss"]
         for name in training.metrics:
             history += [name] if validation is None else [name, f"val_{name}"]
@@ -490,7 +501,7 @@ class Backend:
         if together is None:
             runs = [self.fit(*asked, each, validation=validation) for each in at]
             return RateSweep(etas, tuple(runs))
-        xy, loop = self._begun(*asked, training, validation, None, None)
+        xy, loop = self._begun(*asked, training, validation, None, None, False)
         loops = Loops([replace(loop, training=each) for each in at])
         return RateSweep(etas, tuple(together(net, xy, loops)))
 
@@ -498,24 +509,28 @@ class Backend:
         self,
         net: Sequential,
         training: Training,
-        data: Data,
-        validation: Data | None,
+        data: Samples,
+        validation: Samples | None,
         loop: Loop,
     ) -> dict[str, float]:
         """Return what an epoch's row has beside the loss."""
         mean = replace(training.loss, reduction="mean")
         row: dict[str, float] = {}
 
-        def measured(prefix: str, data: Data) -> None:
-            if loop.measure is not None:
-                outputs, loss = loop.measure(*data)
-            else:
-                outputs = self.implementation.forward(net, loop.weights(), data[0])
-                loss = self.implementation.loss(mean, outputs, data[1])
+        def measured(prefix: str, data: Samples) -> None:
+            total, metrics = 0.0, {n: metric(n, mean) for n in training.metrics}
+            for x, y in pieces(*data):
+                if loop.measure is not None:
+                    outputs, loss = loop.measure(x, y)
+                else:
+                    outputs = self.implementation.forward(net, loop.weights(), x)
+                    loss = self.implementation.loss(mean, outputs, y)
+                total += float(loss) * (len(x) / len(data[0]))
+                for each in metrics.values():
+                    each.add(np.asarray(outputs), y)
             if prefix:
-                row[f"{prefix}loss"] = float(loss)
-            for name in training.metrics:
-                row[prefix + name] = measure(name, mean, np.asarray(outputs), data[1])
+                row[f"{prefix}loss"] = total
+            row.update({prefix + name: each.value for name, each in metrics.items()})
 
         if validation is not None:
             measured("val_", validation)

@@ -12,12 +12,13 @@ import numpy as np
 
 from tetrapla.spec.activations import Activation, Softmax
 from tetrapla.spec.checks import non_negative, type_name
-from tetrapla.spec.contract import Array, Arrays, Data
+from tetrapla.spec.contract import Array, Arrays, Data, Samples
 from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
 from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.state import TrainingState
+from tetrapla.spec.stored import PIECE, Stored, in_file
 from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import Training
 
@@ -32,6 +33,12 @@ def _array(name: str, value: object) -> Array:
 def floats(name: str, value: object, dtype: str) -> Array:
     """Return an array of the dtype, rounded once; integers are refused."""
     array = _array(name, value)
+    _floating(name, array)
+    with np.errstate(over="ignore"):  # beyond the dtype's range is inf
+        return np.ascontiguousarray(array, dtype).reshape(array.shape)
+
+
+def _floating(name: str, array: Array) -> None:
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise InvalidInputError(
             f"{name} must be floating point (float64, float32 or float16), "
@@ -39,8 +46,6 @@ def floats(name: str, value: object, dtype: str) -> Array:
         )
     if array.size == 0:
         raise InvalidInputError(f"{name} must not be empty, got shape {array.shape}")
-    with np.errstate(over="ignore"):  # beyond the dtype's range is inf
-        return np.ascontiguousarray(array, dtype).reshape(array.shape)
 
 
 def network(net: object) -> None:
@@ -140,11 +145,15 @@ def pre_activation(g: Activation, z: object, dtype: str) -> Array:
 def inputs(net: Sequential, x: object, dtype: str, name: str = "x") -> Array:
     """Return x, (batch, inputs)."""
     array = floats(name, x, dtype)
+    _input_shape(net, array, name)
+    return array
+
+
+def _input_shape(net: Sequential, array: Array, name: str) -> None:
     if array.ndim != 2 or array.shape[1] != net.inputs:
         raise InvalidInputError(
             f"{name} must have shape (batch, {net.inputs}), got {array.shape}"
         )
-    return array
 
 
 def outputs(spec: Loss, given: object, dtype: str) -> Array:
@@ -160,12 +169,13 @@ def outputs(spec: Loss, given: object, dtype: str) -> Array:
     return array
 
 
-def _in_unit_interval(name: str, what: str, array: Array) -> None:
+def _in_unit_interval(name: str, what: str, array: Array, before: int = 0) -> None:
     bad = np.argwhere((array < 0) | (array > 1) | np.isnan(array))
     if len(bad):
-        place = tuple(int(i) for i in bad[0])
+        row, *column = bad[0].tolist()
+        place = (before + row, *column)
         raise InvalidInputError(
-            f"{name} must be {what} in [0, 1], got {array[place]} at {place}"
+            f"{name} must be {what} in [0, 1], got {array[(row, *column)]} at {place}"
         )
 
 
@@ -174,44 +184,66 @@ def labels(
 ) -> Array:
     """Return the labels for outputs of that shape."""
     array = _array(name, y)
+    _label_shape(spec, array, shape, name)
+    return _label_values(spec, array, shape[1:], dtype, name)
+
+
+def _are_classes(spec: Loss, array: Array) -> bool:
+    return (
+        isinstance(spec, SoftmaxCrossEntropy)
+        and array.ndim == 1
+        and array.dtype.kind in "iu"
+    )
+
+
+def _label_shape(spec: Loss, array: Array, shape: tuple[int, ...], name: str) -> None:
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"{name} must be numbers, got {array.dtype}")
+    wanted = shape[:1] if _are_classes(spec, array) else shape
+    if array.shape == wanted:
+        return
     if isinstance(spec, SoftmaxCrossEntropy):
-        return _classes(array, shape, dtype, name)
-    if array.shape != shape:
         raise InvalidInputError(
-            f"{name} must have the shape of the outputs, {shape}; got {array.shape}"
+            f"{name} must be integer classes of shape ({shape[0]},) or one-hot rows of "
+            f"shape {shape}; got {array.dtype} of shape {array.shape}"
         )
-    array = floats(name, array if array.dtype.kind == "f" else array.astype(dtype), dtype)
-    if isinstance(spec, BinaryCrossEntropy):
-        _in_unit_interval(name, "labels", array)
-    return array
+    raise InvalidInputError(
+        f"{name} must have the shape of the outputs, {shape}; got {array.shape}"
+    )
 
 
-def _classes(array: Array, shape: tuple[int, ...], dtype: str, name: str) -> Array:
-    batch, classes = shape
-    if array.shape == (batch,) and array.dtype.kind in "iu":
+def _label_values(
+    spec: Loss,
+    array: Array,
+    outputs: tuple[int, ...],
+    dtype: str,
+    name: str,
+    before: int = 0,
+) -> Array:
+    """Return the labels of samples that have so many `before` them."""
+    if _are_classes(spec, array):
+        (classes,) = outputs
         bad = np.flatnonzero((array < 0) | (array >= classes))
         if len(bad):
             raise InvalidInputError(
-                f"{name} must be classes in [0, {classes}), got {array[bad[0]]} at {bad[0]}"
+                f"{name} must be classes in [0, {classes}), got {array[bad[0]]} "
+                f"at {before + bad[0]}"
             )
         return np.ascontiguousarray(array, np.int64)
-    if array.shape != shape:
-        raise InvalidInputError(
-            f"{name} must be integer classes of shape ({batch},) or one-hot rows of "
-            f"shape {shape}; got {array.dtype} of shape {array.shape}"
-        )
     rows = floats(name, array if array.dtype.kind == "f" else array.astype(dtype), dtype)
-    _in_unit_interval(name, "rows of probabilities", rows)
-    # Each element is off by at most half an ULP of 1 in float16, the
-    # coarsest dtype accepted; the sum of a correct row by that per class.
-    sums = rows.sum(axis=1, dtype=np.float64)
-    bad = np.flatnonzero(np.abs(sums - 1) > classes * 2.0**-12)
-    if len(bad):
-        raise InvalidInputError(
-            f"{name} must have rows that add up to 1, got {sums[bad[0]]} at {bad[0]}"
-        )
+    if isinstance(spec, BinaryCrossEntropy):
+        _in_unit_interval(name, "labels", rows, before)
+    if isinstance(spec, SoftmaxCrossEntropy):
+        _in_unit_interval(name, "rows of probabilities", rows, before)
+        # Each element is off by at most half an ULP of 1 in float16, the
+        # coarsest dtype accepted; the sum of a correct row by that per class.
+        sums = rows.sum(axis=1, dtype=np.float64)
+        bad = np.flatnonzero(np.abs(sums - 1) > outputs[0] * 2.0**-12)
+        if len(bad):
+            raise InvalidInputError(
+                f"{name} must have rows that add up to 1, got {sums[bad[0]]} "
+                f"at {before + bad[0]}"
+            )
     return rows
 
 
@@ -219,12 +251,37 @@ def data(
     x_name: str, y_name: str, net: Sequential, spec: Loss, given: Data, dtype: str
 ) -> Data:
     """Return (x, y), checked against the network and the loss."""
+    x, y = _pair(x_name, y_name, given)
+    x = inputs(net, x, dtype, x_name)
+    return x, labels(spec, y, (len(x), net.outputs), dtype, y_name)
+
+
+def _pair(x_name: str, y_name: str, given: Data) -> tuple[object, object]:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise InvalidInputError(
             f"data must be a pair ({x_name}, {y_name}), got {type_name(given)}"
         )
-    x = inputs(net, given[0], dtype, x_name)
-    return x, labels(spec, given[1], (len(x), net.outputs), dtype, y_name)
+    return given[0], given[1]
+
+
+def samples(
+    x_name: str, y_name: str, net: Sequential, spec: Loss, given: Data, dtype: str
+) -> Samples:
+    """Return (x, y) as `data` does, but what is in a file stays there.
+
+    It is checked piece by piece.
+    """
+    pair = _pair(x_name, y_name, given)
+    if not any(map(in_file, pair)):
+        return data(x_name, y_name, net, spec, given, dtype)
+    x, y = _array(x_name, pair[0]), _array(y_name, pair[1])
+    _floating(x_name, x)
+    _input_shape(net, x, x_name)
+    _label_shape(spec, y, (len(x), net.outputs), y_name)
+    for i in range(0, len(y), PIECE):
+        piece = y[i : i + PIECE]
+        checked = _label_values(spec, piece, (net.outputs,), dtype, y_name, before=i)
+    return Stored(x, dtype), Stored(y, checked.dtype)
 
 
 def resume(

@@ -60,8 +60,8 @@ def fit(
     model: Sequential,
     loss: Loss,
     optimizer: nnx.Optimizer,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any,
     loop: Loop,
 ) -> None:
     Steps(model, (loss,), optimizer, (x, y), loop.training).fit(loop)

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 
 from tetrapla.spec import Loop, Loss, Stretch, bulk
 
@@ -26,8 +26,8 @@ class Steps:
         model: nn.Sequential,
         loss: Loss,
         optimizer: optim.Optimizer,
-        x: Tensor,
-        y: Tensor,
+        x: Any,
+        y: Any,
         l2: float,
     ) -> None:
         self.given = model, loss, optimizer
@@ -43,9 +43,10 @@ class Steps:
 
     def run(self, stretch: Stretch, start: int, stop: int) -> Any:
         part = stretch.part(start, stop)
-        rows = torch.from_numpy(part.rows).to(self.x.device)
-        x, y = self.x[rows], self.y[rows]
-        masks = {n: self.masks(part, n) for n in set(part.sizes)}
+        x, y = self.x[part.rows], self.y[part.rows]
+        masks = {
+            n: self.masks(part, n, x.device) for n in set(part.sizes)
+        }
         values = []
         for batch, eta in part.batches():
             key = None  # dropout is off
@@ -60,14 +61,14 @@ class Steps:
         return torch.stack(values).cpu()
 
     def masks(
-        self, part: Stretch, batch: int
+        self, part: Stretch, batch: int, device: torch.device
     ) -> list[tuple[Dropout, Any]]:
         """Return each module's masks of the batches of that size."""
         drawn = []
         for module, width in self.dropouts:
             keys, shape = part.keys_of(batch), (batch, width)
             kept = bulk.masks(keys, module.place, 1 - module.p, shape)
-            each = torch.from_numpy(kept).to(self.x.device)
+            each = torch.from_numpy(kept).to(device)
             drawn.append((module, iter(each)))
         return drawn
 
@@ -89,8 +90,8 @@ def fit(
     model: nn.Sequential,
     loss: Loss,
     optimizer: optim.Optimizer,
-    x: Tensor,
-    y: Tensor,
+    x: Any,
+    y: Any,
     loop: Loop,
 ) -> None:
     steps = Steps(model, loss, optimizer, x, y, loop.training.l2)

@@ -68,6 +68,7 @@ from tetrapla.spec.schedules import (
     schedule,
 )
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
+from tetrapla.spec.stored import Stored, samples
 from tetrapla.spec.stretch import Shapes, Stretch
 from tetrapla.spec.training import EarlyStopping, Training
 
@@ -128,6 +129,7 @@ __all__ = [
     "Softplus",
     "StepDecay",
     "StepReport",
+    "Stored",
     "Stretch",
     "Support",
     "Tanh",
@@ -143,6 +145,7 @@ __all__ = [
     "initializer",
     "loss",
     "optimizer",
+    "samples",
     "schedule",
     "threefry",
 ]

@@ -18,11 +18,13 @@ from tetrapla.spec.loop import Loop
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.state import TrainingRun
+from tetrapla.spec.stored import Stored
 from tetrapla.spec.threefry import Key
 
 Array = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
 Data = tuple[Array, Array]
+Samples = tuple[Array | Stored, Array | Stored]  # of `fit`, and checked
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Backend(Protocol):
         It is asked for nothing that it answers "no" to.
         """
 
-    def fit(self, net: Sequential, data: Data, loop: Loop) -> TrainingRun:
+    def fit(self, net: Sequential, data: Samples, loop: Loop) -> TrainingRun:
         """Train on from `loop.state`, which at the start of a run is its start."""
 
     # Optional: fit_rates(net, data, loops) -> list[TrainingRun], many runs that

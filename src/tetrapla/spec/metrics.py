@@ -4,9 +4,8 @@ A metric is no loss: nothing goes down its gradient, so it is the same NumPy
 code for every backend, float64, of the outputs that the backend computed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,47 +21,111 @@ from tetrapla.spec.losses import (
 Array = NDArray[Any]
 
 
-def accuracy(loss: Loss, outputs: Array, y: Array) -> float:
-    """Return the share of right answers.
+class Metric(ABC):
+    """A metric of samples that are added piece by piece."""
+
+    losses: ClassVar[tuple[type[Loss], ...]]  # whose outputs and labels it reads
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    @abstractmethod
+    def add(self, outputs: Array, y: Array) -> None:
+        """Count some samples."""
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """The metric of all samples so far."""
+
+
+class Mean(Metric):
+    """A mean over all elements."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss)
+        self.sum, self.count = 0.0, 0
+
+    def add(self, outputs: Array, y: Array) -> None:
+        values = self.of_each(outputs, y)
+        self.sum += float(np.sum(values, dtype=np.float64))
+        self.count += values.size
+
+    @property
+    def value(self) -> float:
+        return self.sum / self.count
+
+    @abstractmethod
+    def of_each(self, outputs: Array, y: Array) -> Array:
+        """Return what the mean is of."""
+
+
+class Accuracy(Mean):
+    """The share of right answers.
 
     Of classes: the largest output's (the first of several) is the label's.
     Of binary labels: the more likely answer, z > 0 or p > 1/2, is the
     label's, y > 1/2, counted for every output.
     """
-    if isinstance(loss, SoftmaxCrossEntropy):
-        classes = y if y.ndim == 1 else np.argmax(y, axis=1)
-        return float(np.mean(np.argmax(outputs, axis=1) == classes))
-    threshold = 0.0 if getattr(loss, "from_logits", False) else 0.5
-    return float(np.mean((outputs > threshold) == (y > 0.5)))
+
+    losses = (SoftmaxCrossEntropy, BinaryCrossEntropy)
+
+    def of_each(self, outputs: Array, y: Array) -> Array:
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            answers: Array = np.argmax(outputs, axis=1)
+            classes = y if y.ndim == 1 else np.argmax(y, axis=1)
+        else:
+            logits = getattr(self.loss, "from_logits", False)
+            answers, classes = outputs > (0.0 if logits else 0.5), y > 0.5
+        right: Array = np.equal(answers, classes)
+        return right
 
 
-def mean_absolute_error(loss: Loss, outputs: Array, y: Array) -> float:
-    """Return the mean of |p - y| over all elements."""
-    return float(np.mean(np.abs(outputs.astype(np.float64) - y)))
+class MeanAbsoluteError(Mean):
+    """The mean of |p - y| over all elements."""
+
+    losses = (MeanSquaredError,)
+
+    def of_each(self, outputs: Array, y: Array) -> Array:
+        return np.abs(outputs.astype(np.float64) - y)
 
 
-def r2(loss: Loss, outputs: Array, y: Array) -> float:
-    """Return R^2 = 1 - sum (y - p)^2 / sum (y - mean y)^2, NaN for constant y.
+class R2(Metric):
+    """R^2 = 1 - sum (y - p)^2 / sum (y - mean y)^2, NaN for constant y.
 
-    The mean of y is that of each output.
+    The mean of y is that of each output. Two pieces' sums of squares around
+    their means add up to the whole's with what the means differ by: Chan,
+    Golub, LeVeque 1979, "Updating Formulae and a Pairwise Algorithm for
+    Computing Sample Variances".
     """
-    p, y = outputs.astype(np.float64), y.astype(np.float64)
-    total = float(np.sum((y - y.mean(axis=0)) ** 2))
-    return 1.0 - float(np.sum((y - p) ** 2)) / total if total else float("nan")
+
+    losses = (MeanSquaredError,)
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss)
+        self.residual = self.total = 0.0
+        self.mean: Array = np.zeros(())
+        self.count = 0
+
+    def add(self, outputs: Array, y: Array) -> None:
+        p, y = outputs.astype(np.float64), y.astype(np.float64)
+        n, count, mean = len(y), self.count + len(y), y.mean(axis=0)
+        apart = mean - self.mean
+        self.residual += float(np.sum((y - p) ** 2))
+        self.total += float(np.sum((y - mean) ** 2))
+        self.total += float(np.sum(apart**2)) * self.count * n / count
+        self.mean = mean if self.count == 0 else self.mean + apart * (n / count)
+        self.count = count
+
+    @property
+    def value(self) -> float:
+        return 1.0 - self.residual / self.total if self.total else float("nan")
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric, and the losses whose outputs and labels it can read."""
-
-    of: Callable[[Loss, Array, Array], float]
-    losses: tuple[type[Loss], ...]
-
-
-METRICS = {
-    "accuracy": Metric(accuracy, (SoftmaxCrossEntropy, BinaryCrossEntropy)),
-    "mean_absolute_error": Metric(mean_absolute_error, (MeanSquaredError,)),
-    "r2": Metric(r2, (MeanSquaredError,)),
+METRICS: dict[str, type[Metric]] = {
+    "accuracy": Accuracy,
+    "mean_absolute_error": MeanAbsoluteError,
+    "r2": R2,
 }
 
 
@@ -85,6 +148,13 @@ def metrics(given: object, loss: Loss) -> tuple[str, ...]:
     return tuple(given)
 
 
+def metric(name: str, loss: Loss) -> Metric:
+    """Return the metric of that name, of no samples yet."""
+    return METRICS[name](loss)
+
+
 def measure(name: str, loss: Loss, outputs: Array, y: Array) -> float:
-    """Return the metric of that name."""
-    return METRICS[name].of(loss, outputs, y)
+    """Return the metric of that name, of these samples."""
+    of_all = metric(name, loss)
+    of_all.add(outputs, y)
+    return of_all.value

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec.losses import Loss
+from tetrapla.spec.stored import NUMBERS, Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,28 +103,38 @@ class Stretch:
 
 
 class Shapes:
-    """The fixed shapes of a program, for runs of n samples an epoch.
+    """Data and steps in the fixed shapes of a program.
 
-    The sizes of batches are the usual one and that of an epoch's last; its
-    arrays have room for `most` samples, or one batch.
+    The sizes of batches are the usual one and that of an epoch's last; a
+    stretch has at most `most` samples, or one batch. Of stored data, what the
+    program is given are the rows of a stretch, in its order.
     """
 
-    def __init__(self, n: int, batch: int, most: int) -> None:
+    def __init__(self, x: Any, y: Any, batch: int, most: int) -> None:
+        self.x, self.y = x, y
+        n = len(x)
         size = min(n, batch)
         last = n % size
         self.sizes: tuple[int, ...] = (size, last) if last else (size,)
-        self.steps = max(1, most // size)
+        self.stored = isinstance(x, Stored)
+        self.most = min(most, NUMBERS // x.shape[1]) if self.stored else most
+        self.steps = max(1, self.most // size)
 
     def padded(
-        self, stretch: Stretch, start: int, stop: int, dtype: Any
-    ) -> tuple[tuple[int, ...], dict[str, NDArray[Any]]]:
-        """Return the sizes of batches, and the steps in these shapes."""
+        self, stretch: Stretch, start: int, stop: int
+    ) -> tuple[tuple[int, ...], dict[str, NDArray[Any]], Any, Any]:
+        """Return the sizes of batches, the steps, x and y."""
         sizes = self.sizes
         if not set(stretch.sizes) <= set(sizes):  # a run was resumed inside a batch
             sizes = tuple(sorted(set(stretch.sizes)))
         steps = stretch.padded(self.steps, sizes, start, stop)
-        steps["rates"] = steps["rates"].astype(dtype)
-        return sizes, steps
+        steps["rates"] = steps["rates"].astype(self.x.dtype.name)
+        if not self.stored:
+            return sizes, steps, self.x, self.y
+        room = len(steps["rows"])
+        steps["rows"] = np.arange(room, dtype=np.int32)
+        x, y = (data.padded(stretch.rows, room) for data in (self.x, self.y))
+        return sizes, steps, x, y
 
 
 class Together(Protocol):
