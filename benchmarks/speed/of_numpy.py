@@ -110,7 +110,7 @@ def by_hand(problem: Problem) -> Callable[[], float]:
             k: [np.empty((k, d), np.float32) for d in (*widths[1:], *widths[1:3] * 2)]
             for k in sizes
         }
-        off = {k: [np.empty((k, d), bool) for d in widths[1:3]] for k in sizes}
+        on = {k: [np.empty((k, d), bool) for d in widths[1:3]] for k in sizes}
         for _ in range(problem.epochs):
             order, total = rng.permutation(problem.n), 0.0
             xs, ys = x[order], onehot[y[order]]
@@ -118,7 +118,7 @@ def by_hand(problem: Problem) -> Callable[[], float]:
                 xb, yb = xs[at : at + problem.batch], ys[at : at + problem.batch]
                 n = len(xb)
                 z1, z2, z3, a1, a2, d1, d2 = made[n]
-                off1, off2 = off[n]
+                on1, on2 = on[n]
                 np.matmul(xb, w1, out=z1)
                 z1 += b1
                 np.maximum(z1, 0, out=a1)
@@ -137,13 +137,13 @@ def by_hand(problem: Problem) -> Callable[[], float]:
                 np.matmul(a2.T, d3, out=g3)
                 d3.sum(axis=0, out=h3)
                 np.matmul(d3, w3.T, out=d2)
-                np.less_equal(z2, 0, out=off2)
-                np.putmask(d2, off2, 0)
+                np.greater(z2, 0, out=on2)
+                d2 *= on2
                 np.matmul(a1.T, d2, out=g2)
                 d2.sum(axis=0, out=h2)
                 np.matmul(d2, w2.T, out=d1)
-                np.less_equal(z1, 0, out=off1)
-                np.putmask(d1, off1, 0)
+                np.greater(z1, 0, out=on1)
+                d1 *= on1
                 np.matmul(xb.T, d1, out=g1)
                 d1.sum(axis=0, out=h1)
                 t += 1
