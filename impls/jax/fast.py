@@ -87,6 +87,12 @@ def program(
     return train_steps
 
 
+@jax.jit
+def copied(carry: Any) -> Any:
+    """Return a copy of it all, in one call."""
+    return jax.tree.map(jnp.copy, carry)
+
+
 @partial(jax.jit, static_argnames=("graph", "loss"))
 def measured(
     graph: nnx.GraphDef, carry: Any, loss: Loss, x: Array, y: Array
@@ -143,10 +149,10 @@ class Steps:
         return self.measured(self.graph, self.carry, self.mean, x, y)
 
     def keep(self) -> Any:
-        return jax.tree.map(jnp.copy, self.carry)
+        return copied(self.carry)
 
     def restore(self, kept: Any) -> None:
-        self.carry = jax.tree.map(jnp.copy, kept)
+        self.carry = copied(kept)
         self.settled = False
 
     def fit(self, loop: Loop) -> None:
