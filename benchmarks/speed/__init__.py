@@ -7,6 +7,10 @@
                             teaches, and the floor
     measure.py              one process per framework; medians and ratios
     chart.py                the figure
+    scaling.py              how cost grows: the points, and what is found there
+    scaling_worker.py       its measuring, in a framework's process
+    resident.py             the memory that a call needs
+    scaling_chart.py        its figure
 
 In the package it is `tetrapla.benchmarks`; `tetrapla bench` calls it.
 """

@@ -73,13 +73,22 @@ def measure(
 
 
 def _contest(framework: str, problem: str, repeats: int, quick: bool) -> Contest:
+    how = [problem, str(repeats), "quick" if quick else "whole"]
+    rows = in_process("worker", framework, *how)
+    keys = ("name", "kind", "why", "steps", "first", "seconds", "loss")
+    given = ({key: row[key] for key in keys} for row in rows)
+    results = (Result(**row | {"seconds": tuple(row["seconds"])}) for row in given)
+    return Contest(framework, problem, tuple(results))
+
+
+def in_process(module: str, framework: str, *how: str) -> Any:
+    """Return what a module of ours prints, as JSON, in a process of its own."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     if framework in KERAS:
         environment["KERAS_BACKEND"] = KERAS[framework]
-    module = "tetrapla.benchmarks.worker"
-    how = [framework, problem, str(repeats), "quick" if quick else "whole"]
+    module = f"tetrapla.benchmarks.{module}"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", module, *how],
+        [sys.executable, "-W", "ignore", "-m", module, framework, *how],
         env=environment,
         capture_output=True,
         text=True,
@@ -87,11 +96,7 @@ def _contest(framework: str, problem: str, repeats: int, quick: bool) -> Contest
     )
     if done.returncode != 0:
         raise RuntimeError(f"the benchmark of {framework} failed:\n{done.stderr[-4000:]}")
-    rows = json.loads(done.stdout.splitlines()[-1])
-    keys = ("name", "kind", "why", "steps", "first", "seconds", "loss")
-    given = ({key: row[key] for key in keys} for row in rows)
-    results = (Result(**row | {"seconds": tuple(row["seconds"])}) for row in given)
-    return Contest(framework, problem, tuple(results))
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def machine() -> dict[str, Any]:

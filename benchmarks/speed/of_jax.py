@@ -99,13 +99,13 @@ def scan(problem: Problem) -> Callable[[], float]:
     return run
 
 
-def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
+def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
     x = jnp.asarray(problem.data()[0][: problem.batch])
     # a rate so small that nothing overflows, and none that XLA can leave out
     rule = optax.adam(1e-12)
 
     @jax.jit
-    def passes(theta: list[Array], state: Any) -> tuple[list[Array], Any]:
+    def go(count: int, theta: list[Array], state: Any) -> tuple[list[Array], Any]:
         def body(_: int, carry: Any) -> Any:
             (w1, w2, w3), state = carry
             z1 = x @ w1
@@ -118,11 +118,11 @@ def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
                 return optax.apply_updates([w1, w2, w3], updates), state
             return [w - 1e-12 * d for w, d in zip((w1, w2, w3), g, strict=True)], state
 
-        return lax.fori_loop(0, problem.passes, body, (theta, state))
+        return lax.fori_loop(0, count, body, (theta, state))
 
     theta = [w for w, _ in parameters(problem)]
 
-    def run() -> None:
-        jax.block_until_ready(passes(theta, rule.init(theta)))
+    def run(passes: int = problem.passes) -> None:
+        jax.block_until_ready(go(passes, theta, rule.init(theta)))
 
     return run

@@ -153,7 +153,7 @@ def by_hand(problem: Problem) -> Callable[[], float]:
     return run
 
 
-def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
+def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
     x = problem.data()[0][: problem.batch]
     theta, (w1, w2, w3), _ = parameters(problem)
     grad, (g1, g2, g3), _ = parameters(problem)
@@ -161,8 +161,8 @@ def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
     d1, d2 = np.empty_like(z1), np.empty_like(z2)
     update = adam(theta)
 
-    def run() -> None:
-        for t in range(1, problem.passes + 1):
+    def run(passes: int = problem.passes) -> None:
+        for t in range(1, passes + 1):
             np.matmul(x, w1, out=z1)
             np.matmul(z1, w2, out=z2)
             np.matmul(z2, w3, out=z3)

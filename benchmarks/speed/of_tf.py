@@ -101,13 +101,15 @@ def epochs(problem: Problem, xla: bool) -> Callable[[], float]:
     return run
 
 
-def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
+def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
     x = tf.constant(problem.data()[0][: problem.batch])
     network = Network(problem)
 
     @tf.function(jit_compile=True)
-    def passes() -> None:
-        for _ in tf.range(problem.passes):
+    def go(count: Any) -> None:
+        i = 0
+        while i < count:  # of tf.range XLA compiles each count again
+            i += 1
             w1, _, w2, _, w3, _ = network.theta
             z1 = x @ w1
             z2 = z1 @ w2
@@ -125,4 +127,7 @@ def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
                 for p, each in zip((w1, w2, w3), g, strict=True):
                     p.assign_sub(each)
 
-    return passes
+    def run(passes: int = problem.passes) -> None:
+        go(tf.constant(passes))
+
+    return run

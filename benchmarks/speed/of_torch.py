@@ -167,7 +167,7 @@ def compiled(problem: Problem) -> Callable[[], float]:
     return run
 
 
-def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
+def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
     x = tensors(problem)[0][: problem.batch]
     net = model(problem)
     w1, w2, w3 = (p.detach().t().contiguous() for p in net.parameters() if p.ndim == 2)
@@ -179,8 +179,8 @@ def floor(problem: Problem, optimizer: bool = True) -> Callable[[], None]:
     d1, d2 = torch.empty_like(z1), torch.empty_like(z2)
 
     @torch.no_grad()
-    def run() -> None:
-        for _ in range(problem.passes):
+    def run(passes: int = problem.passes) -> None:
+        for _ in range(passes):
             torch.mm(x, w1, out=z1)
             torch.mm(z1, w2, out=z2)
             torch.mm(z2, w3, out=z3)

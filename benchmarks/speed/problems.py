@@ -1,4 +1,4 @@
-"""What is trained: handwritten digits, by a small and a large network."""
+"""What is trained: handwritten digits by a small and a large network, or noise."""
 
 import math
 from dataclasses import dataclass
@@ -49,6 +49,17 @@ class Problem:
             tp.Dense(first, second, "relu"),
             tp.Dense(second, 10),
         )
+
+
+@dataclass(frozen=True)
+class Noise(Problem):
+    """A network of any size on any number of samples, whose cost is what counts."""
+
+    def data(self) -> tuple[Array, Array]:
+        """Return x, standard normal, float32, and y, the classes."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((self.n, 64), np.float32)
+        return x, rng.integers(0, 10, self.n)
 
 
 SMALL = Problem("small", (128, 64), 32, epochs=20, passes=500)

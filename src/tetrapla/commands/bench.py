@@ -1,10 +1,14 @@
 """`tetrapla bench`: how fast `fit` is, beside what a user would pick instead.
 
+With `--scaling`: how its cost grows.
+
 No verdict: it exits with 0 whatever the figures are; 1: a framework's
 process failed; 2: misuse.
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tetrapla.benchmarks.measure import Contest
+    from tetrapla.parity.markup import Markup
 
 
 @click.command(context_settings=HELP)
@@ -35,10 +40,17 @@ if TYPE_CHECKING:
     "by default both, or with --quick the small one.",
 )
 @click.option(
-    "--repeats", type=click.IntRange(min=1), help="Of each run; 9, or 3 if quick."
+    "--repeats",
+    type=click.IntRange(min=1),
+    help="Of each run; 9, or 3 if quick or --scaling.",
 )
-@click.option("--quick", is_flag=True, help="Shorter runs: under two minutes in all.")
+@click.option("--quick", is_flag=True, help="Shorter runs: a few minutes in all.")
 @click.option("--svg", "figure", type=FILE, metavar="FILE", help="Draw the figure to FILE.")
+@click.option(
+    "--scaling",
+    is_flag=True,
+    help="Measure instead how time and memory grow with parameters, batches and data.",
+)
 @json_file
 def bench(
     frameworks: tuple[str, ...],
@@ -46,6 +58,7 @@ def bench(
     repeats: int | None,
     quick: bool,
     figure: Path | None,
+    scaling: bool,
     path: Path | None,
 ) -> None:
     """Measure how fast fit is, beside its peers.
@@ -54,10 +67,16 @@ def bench(
     would pick instead, loops written by hand, and the floor, which is the
     time of the network's matrix products and of one pass of Adam over its
     weights. Figures move with the machine: what counts is the ratios.
+
+    With --scaling fit trains networks of 10^3 to 10^8 parameters on batches
+    of 1 to 8192, beside the floor, and on 10^3 to 10^6 samples in memory and
+    in a memory-mapped file; about half an hour.
     """
     from rich.console import Console
 
-    from tetrapla.benchmarks import chart, measure
+    from tetrapla.benchmarks import chart, measure, scaling_chart
+    from tetrapla.benchmarks import scaling as growth
+    from tetrapla.commands import scaling_tables
     from tetrapla.files import write_atomically
 
     check_folders(figure, path)
@@ -65,6 +84,8 @@ def bench(
         name for name in measure.FRAMEWORKS if not measure.missing(name)
     )
     _check("framework", frameworks, tuple(measure.FRAMEWORKS))
+    if scaling and problems:
+        raise Refusal("--scaling has networks of its own: leave --problems out")
     problems = problems or (("small",) if quick else ("small", "large"))
     _check("problem", problems, ("small", "large"))
     for name in frameworks:
@@ -78,22 +99,32 @@ def bench(
         f"{about['python']}, {about['date']}\n{versions}",
         highlight=False,
     )
-    found = []
-    how = frameworks, problems, repeats or (3 if quick else 9), quick
+    draw: Callable[[], Markup]
     try:
-        for contest in measure.measure(*how):
-            found.append(contest)
-            show(console, contest)
+        if scaling:
+            costs = []
+            for each in growth.scale(frameworks, repeats or 3, quick):
+                costs.append(each)
+                scaling_tables.show(console, each, growth.plan(quick))
+            report = {"scaling": [each.data() for each in costs]}
+            draw = partial(scaling_chart.svg, costs, about)
+        else:
+            found = []
+            how = frameworks, problems, repeats or (3 if quick else 9), quick
+            for contest in measure.measure(*how):
+                found.append(contest)
+                show(console, contest)
+            report = {"contests": [contest.data() for contest in found]}
+            draw = partial(chart.svg, found, about)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     if path is not None:
-        report: dict[str, Any] = {"machine": about, "quick": quick}
-        report["contests"] = [contest.data() for contest in found]
+        whole: dict[str, Any] = {"machine": about, "quick": quick} | report
         with written(path):
-            write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
+            write_atomically(path, (json.dumps(whole, indent=1) + "\n").encode())
     if figure is not None:
         with written(figure):
-            write_atomically(figure, f"{chart.svg(found, about)}\n".encode())
+            write_atomically(figure, f"{draw()}\n".encode())
 
 
 def _check(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
