@@ -108,7 +108,8 @@ class Dropout:
     def draw(self, keys: Array) -> None:
         """Draw the masks of the steps of these keys."""
         kept = bulk.masks(keys, self.place, self.keep, self.a.shape)
-        self.masks = iter(-kept.astype(self.word))
+        masks = kept.astype(self.word)
+        self.masks = iter(np.negative(masks, out=masks))
 
     def forward(self, x: Array) -> Array:
         self.mask = next(self.masks)

@@ -15,7 +15,7 @@ from tetrapla.spec import threefry
 
 Keys = NDArray[np.uint32]  # (keys, 2)
 
-AT_ONCE = 2**15  # words: what is worked on stays in the processor's cache
+AT_ONCE = 2**18  # words
 
 
 def fold_in(key: threefry.Key, data: NDArray[np.integer]) -> Keys:
@@ -44,17 +44,20 @@ def bits(keys: Keys, n: int) -> NDArray[np.uint32]:
 
 
 def _pieces(keys: Keys, n: int) -> Iterator[tuple[tuple[slice, slice], Keys]]:
-    """Yield the words of `bits` piece by piece, each with its place."""
+    """Yield the words of `bits` piece by piece, each with its place.
+
+    A piece is to be used before the next one, which is written over it.
+    """
     width = min(max(n, 1), AT_ONCE)
-    height = max(AT_ONCE // width, 1)
+    height = max(1, min(AT_ONCE // width, len(keys)))
+    arrays = np.empty((3, height, width), np.uint32)
     for j in range(0, n, width):
-        index = np.arange(j, min(j + width, n), dtype=np.uint64)
-        high = (index >> np.uint64(32)).astype(np.uint32)
-        low = (index & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+        index = np.arange(j, min(j + width, n))
         for i in range(0, len(keys), height):
             some = keys[i : i + height]
-            x0, x1 = (np.tile(counter, (len(some), 1)) for counter in (high, low))
-            threefry.encrypt(some[:, :1], some[:, 1:], x0, x1)
+            x0, x1, scratch = arrays[:, : len(some), : len(index)]
+            x0[...], x1[...] = index >> 32, index & 0xFFFFFFFF
+            threefry.encrypt(some[:, :1], some[:, 1:], x0, x1, scratch)
             x0 ^= x1
             yield (slice(i, i + height), slice(j, j + width)), x0
 

@@ -60,12 +60,16 @@ def encrypt(
     k1: NDArray[np.uint32],
     x0: NDArray[np.uint32],
     x1: NDArray[np.uint32],
+    scratch: NDArray[np.uint32] | None = None,
 ) -> None:
-    """Encrypt x0 and x1 in place, under keys that broadcast to their shape."""
+    """Encrypt x0 and x1 in place, under keys that broadcast to their shape.
+
+    `scratch` is of that shape too, and written over.
+    """
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(PARITY))
     x0 += schedule[0]
     x1 += schedule[1]
-    left = np.empty_like(x1)
+    left = np.empty_like(x1) if scratch is None else scratch
     for group in range(5):
         for r in ROTATIONS[group % 2]:
             x0 += x1
