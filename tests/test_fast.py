@@ -3,6 +3,8 @@
 That their steps are right is the parity engine's to say (test_parity_cases).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import support
@@ -65,6 +67,14 @@ def test_runs_take_the_sizes_in_turn():
         ]
     assert done == list(enumerate(sizes))[1:]
     assert padded["at"][:8].tolist() == [0, 4, 8, 11, 15, 19, 22, 25]
+
+
+def test_runs_end_where_epochs_do():
+    stretch = Stretch(np.arange(29), (4,) * 7 + (1,), None, np.zeros(8), ends=(2, 5))
+    padded = stretch.padded(10, (4, 1), 1, 8)
+    count = padded["count"]
+    assert padded["runs"][:count].tolist() == [[1, 2, 2], [2, 5, 5], [5, 7, 8]]
+    assert padded["ends"][:count].tolist() == [0, 1, 2]
 
 
 RULES = {
@@ -155,6 +165,60 @@ def test_epochs_can_be_looked_at_and_stopped_at(backend):
         assert_same_state(stopped.state, state)
         for name, w in weights.items():
             np.testing.assert_array_equal(stopped.weights[name], w)
+
+
+def test_a_stretch_goes_over_epochs_that_are_looked_at(backend, monkeypatch, tmp_path):
+    held_out = (X[:7] + 0.5, Y[:7])
+    settings = {
+        "patience": {"early_stopping": tp.EarlyStopping(6, min_delta=0.02)},
+        "converged": {"convergence_threshold": 0.02},
+        "measured": {"metrics": ("accuracy",), "epochs": 6},
+    }
+    for name, changes in settings.items():
+        given = training(**{"epochs": 30, "optimizer": rule_of(backend), **changes})
+        asked = {"validation": None if name == "converged" else held_out}
+        runs = []
+        for ends in (16, 1, 3):  # at most, of epochs in a stretch
+            monkeypatch.setattr("tetrapla.spec.loop.ENDS", ends)
+            states = []
+            kept = tp.Checkpoints(tmp_path / f"{name}{ends}", keep=99)
+            run = backend.fit(
+                *(NET, WEIGHTS, (X, Y), given),
+                **asked,
+                checkpoints=kept,
+                on_epoch=lambda report, states=states: states.append(report.state()),
+            )
+            unwatched = backend.fit(NET, WEIGHTS, (X, Y), given, **asked)
+            assert_same_state(replace(unwatched.state, data=run.state.data), run.state)
+            assert_same_state(kept.latest().state, run.state)
+            assert len(kept.paths()) == len(states) == run.state.epoch
+            runs.append((run, states))
+        (whole, states), *others = runs
+        assert 2 < whole.state.epoch < 30
+        for other, its_states in others:
+            for one, another in zip([*states, whole.state], [*its_states, other.state]):
+                # where outputs are measured together XLA may round differently
+                close = {n: pytest.approx(v, rel=1e-5) for n, v in one.history.items()}
+                assert another.history == close
+                assert_same_state(replace(another, history=one.history), one)
+                assert (another.best is None) == (one.best is None)
+                for n, w in (one.best or {}).items():
+                    np.testing.assert_array_equal(another.best[n], w)
+
+
+def test_who_stops_inside_a_stretch_goes_on_as_if_not(backend):
+    given = training(epochs=9, optimizer=rule_of(backend), early_stopping=tp.EarlyStopping(8))
+    asked = NET, WEIGHTS, (X, Y), given
+    whole = backend.fit(*asked, validation=(X, Y))
+    for last in (1, 4):
+
+        def stop(report, last=last):
+            if report.epoch == last:
+                report.stop()
+
+        stopped = backend.fit(*asked, validation=(X, Y), on_step=stop)
+        rest = backend.fit(*asked, validation=(X, Y), resume=stopped.state)
+        assert_same_state(rest.state, whole.state)
 
 
 def test_a_fit_within_a_fit(backend):

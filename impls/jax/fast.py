@@ -6,17 +6,19 @@ program is compiled once for a network and a batch size: which steps it
 does, and how many, is data.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array, lax
 
-from tetrapla.spec import Loop, Loss, Shapes, Stretch, Training
+from tetrapla.spec import Loop, Loss, Shapes, Stretch, Together
 
 from . import losses
 from .layers import Sequential
@@ -24,6 +26,7 @@ from .optimizers import Optimizer, State
 from .training import train_step
 
 SAMPLES = 2**14  # of a stretch, and no more steps
+ROWS = 2**15  # of data, that snapshots are measured with at once
 Sizes = tuple[int, ...]  # of batches
 
 
@@ -52,14 +55,15 @@ def program(
     given: tuple[Any, ...],
     sizes: Sizes,
     l2: float,
-) -> Callable[..., tuple[Any, Array]]:
+    room: int,
+) -> Callable[..., tuple[Any, Array, Any]]:
     """Return the program of many steps, of batches of these sizes."""
 
     @partial(jax.jit, donate_argnames="carry")
     def train_steps(
         carry: Any, steps: dict[str, Array], x: Array, y: Array
-    ) -> tuple[Any, Array]:
-        """Do these steps, and return their losses."""
+    ) -> tuple[Any, Array, Any]:
+        """Return the losses too, and what it was at epochs' ends."""
 
         def body(size: int, i: Array, carry: Any) -> Any:
             inner, values = carry
@@ -72,19 +76,35 @@ def program(
 
         def one_run(j: Array, carry: Any) -> Any:
             # each size in turn: a branch in each step would cost more
+            *carry, shots = carry
             ends = steps["runs"][j]
             for k, size in enumerate(sizes):
                 of_size = partial(body, size)
                 bounds = ends[k], ends[k + 1]
-                carry = lax.fori_loop(*bounds, of_size, carry)
-            return carry
+                carry = lax.fori_loop(*bounds, of_size, tuple(carry))
+            if shots is not None:
+                put = partial(at_index, i=steps["ends"][j])
+                shots = jax.tree.map(put, shots, carry[0])
+            return *carry, shots
 
         values = jnp.zeros(steps["rates"].shape, x.dtype)
+        shots = empty(carry, room) if room > 1 else None
         return lax.fori_loop(
-            0, steps["count"], one_run, (carry, values)
+            0, steps["count"], one_run, (carry, values, shots)
         )
 
     return train_steps
+
+
+def empty(like: Any, room: int) -> Any:
+    """Return room for so many of these."""
+    return jax.tree.map(
+        lambda a: jnp.zeros((room, *a.shape), a.dtype), like
+    )
+
+
+def at_index(arrays: Array, one: Array, i: Array) -> Array:
+    return lax.dynamic_update_index_in_dim(arrays, one, i, 0)
 
 
 @jax.jit
@@ -102,7 +122,77 @@ def measured(
     return outputs, losses.loss(loss, outputs, y)
 
 
-class Steps:
+@partial(jax.jit, static_argnames=("measured", "graph", "loss", "room"))
+def measured_each(
+    measured: Callable[..., tuple[Array, Array]],
+    graph: nnx.GraphDef,
+    shots: Any,
+    bounds: tuple[int, int],
+    loss: Loss,
+    room: int,
+    x: Array,
+    y: Array,
+) -> tuple[Array, Array]:
+    """Return the outputs and losses of the shots between bounds."""
+    first, last = bounds
+
+    def measure(i: Array | int) -> tuple[Array, Array]:
+        carry = jax.tree.map(lambda a: a[i], shots)
+        return measured(graph, carry, loss, x, y)
+
+    def body(i: Array, found: Any) -> Any:
+        put = partial(at_index, i=i - first)
+        return jax.tree.map(put, found, measure(i))
+
+    found = empty(jax.eval_shape(measure, 0), room)
+    return lax.fori_loop(first, last, body, found)
+
+
+@dataclass
+class Snapshots:
+    """What was carried at each end of an epoch in a stretch."""
+
+    steps: "Steps"
+    shots: Any
+    count: int
+
+    def measure(self, x: Array, y: Array) -> list[tuple[Any, Any]]:
+        every: list[tuple[Any, Any]] = []
+        steps = self.steps
+        room = max(1, min(steps.room, ROWS // len(x)))
+        for first in range(0, self.count, room):
+            bounds = first, min(first + room, self.count)
+            outputs, values = measured_each(
+                steps.measured,
+                steps.graph,
+                self.shots,
+                bounds,
+                steps.mean,
+                room,
+                x,
+                y,
+            )
+            there = slice(bounds[1] - first)
+            both = np.asarray(outputs)[there], np.asarray(values)[there]
+            every += zip(*both, strict=True)
+        return every
+
+    @cached_property
+    def arrays(self) -> Any:
+        return jax.tree.map(np.asarray, self.shots)
+
+    @contextmanager
+    def shown(self, end: int) -> Iterator[None]:
+        """Let the model be what it was, for who reads it."""
+        self.steps.settle(jax.tree.map(lambda a: a[end], self.arrays))
+        self.steps.settled = True
+        try:
+            yield
+        finally:
+            self.steps.settled = False
+
+
+class Steps(Together):
     """Training steps on a model and a state, which they change."""
 
     step = staticmethod(one_step)
@@ -114,8 +204,9 @@ class Steps:
         given: tuple[Any, ...],
         state: Any,
         data: tuple[Any, Any],
-        training: Training,
+        loop: Loop,
     ) -> None:
+        training = loop.training
         self.model, self.given, self.state = model, given, state
         self.l2 = training.l2
         self.mean = replace(training.loss, reduction="mean")
@@ -124,25 +215,31 @@ class Steps:
         self.graph, self.carry = self.parts()
         self.programs: dict[Any, Any] = {}
         self.settled = True  # whether the model has what is in carry
+        leaves = jax.tree.leaves(self.carry)
+        self.room = loop.room(sum(leaf.size for leaf in leaves))
 
     def parts(self) -> tuple[nnx.GraphDef, Any]:
         """Return what does not change, and what does."""
         graph, params = nnx.split(self.model)
         return graph, (params, self.state)
 
-    def settle(self) -> None:
+    def settle(self, carry: Any) -> None:
         """Make what was carried the model's and the optimizer's."""
-        params, state = self.carry
+        params, state = carry
         nnx.update(self.model, params)
         self.state.update(state)
 
     def run(self, stretch: Stretch, start: int, stop: int) -> Array:
         sizes, *given = self.shapes.padded(stretch, start, stop)
         if sizes not in self.programs:
-            fixed = self.step, self.graph, self.given
-            self.programs[sizes] = program(*fixed, sizes, self.l2)
-        self.carry, values = self.programs[sizes](self.carry, *given)
+            fixed = self.step, self.graph, self.given, sizes
+            self.programs[sizes] = program(*fixed, self.l2, self.room)
+        train_steps = self.programs[sizes]
+        self.carry, values, shots = train_steps(self.carry, *given)
         self.settled = False
+        if shots is not None:
+            count = len(stretch.ends)
+            self.snapshots = Snapshots(self, shots, count)
         return values
 
     def measure(self, x: Array, y: Array) -> tuple[Array, Array]:
@@ -166,7 +263,7 @@ class Steps:
 
         def call() -> Any:
             if not self.settled:
-                self.settle()
+                self.settle(self.carry)
                 self.settled = True
             return read()
 
@@ -183,4 +280,4 @@ def fit(
     loop: Loop,
 ) -> None:
     given = loss, optimizer
-    Steps(model, given, state, (x, y), loop.training).fit(loop)
+    Steps(model, given, state, (x, y), loop).fit(loop)

@@ -21,6 +21,7 @@ from tetrapla.spec import (
     ReLU,
     SoftmaxCrossEntropy,
     Stretch,
+    Together,
     bulk,
 )
 
@@ -135,7 +136,7 @@ def flattened(arrays: dict[str, Array]) -> Array:
     return flat
 
 
-class Steps:
+class Steps(Together):
     """Training steps, with all that they write into."""
 
     def __init__(

@@ -29,12 +29,14 @@ def arrays(tensors: Any) -> Arrays:
     return {name: array(t) for name, t in tensors.items()}
 
 
-def state_of(t: Any, slots: Any) -> Arrays:
+def state_of(
+    t: Any, slots: Any, read: Callable[[Any], Array] = array
+) -> Arrays:
     """Return the canonical state: "t", then "slot/weight"."""
-    state: Arrays = {"t": array(t)}
+    state: Arrays = {"t": read(t)}
     for slot, of in slots.items():
         for name, value in of.items():
-            state[f"{slot}/{name}"] = array(value)
+            state[f"{slot}/{name}"] = read(value)
     return state
 
 
@@ -224,12 +226,15 @@ class Backend:
         }
 
     def state(
-        self, hyper: spec.Optimizer, optimizer: Any, names: Any
+        self,
+        hyper: spec.Optimizer,
+        optimizer: Any,
+        names: Any,
+        read: Callable[[Any], Array] = array,
     ) -> Arrays:
         """Return the optimizer's canonical state."""
-        return state_of(
-            optimizer.t, self.slots(hyper, optimizer, names)
-        )
+        slots = self.slots(hyper, optimizer, names)
+        return state_of(optimizer.t, slots, read)
 
     @placed
     def optimizer(
@@ -283,8 +288,6 @@ class Backend:
     ) -> spec.TrainingRun:
         hyper, loss = loop.training.optimizer, loop.training.loss
         loop.inside = partial(tf.device, self.place)
-        loop.weights = lambda: self.weights(model)
-        loop.optimizer = lambda: self.state(hyper, rule, net.shapes)
         loop.tensor = self.tensor
         first = loop.state
         x, y = (spec.samples(a, self.tensor) for a in data)
@@ -292,15 +295,23 @@ class Backend:
             model = self.model(net, first.weights)
             theta = self.theta(model)
             rule = self.optimizer(hyper, theta, first.optimizer)
+            loop.weights = lambda: self.weights(model)
+            loop.optimizer = lambda: self.state(hyper, rule, net.shapes)
             self.training.fit(model, loss, rule, x, y, loop)
             return loop.result()
         key = self.program_key(net, loop.training)
         make = partial(self.program, net, loop)
         with self.fast.kept.lent(key, make) as program:
             model, rule = program.model, program.optimizer
-            for name, v in self.theta(model).items():
+            theta, read = self.theta(model), program.read
+            for name, v in theta.items():
                 v.assign(first.weights[name])
             self.resume(hyper, rule, net.shapes, first.optimizer)
+            loop.weights = lambda: {
+                n: read(v) for n, v in theta.items()
+            }
+            of_run = hyper, rule, net.shapes
+            loop.optimizer = lambda: self.state(*of_run, read)
             self.fast.fit(program, x, y, loop, self.place)
             return loop.result()
 

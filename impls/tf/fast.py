@@ -10,20 +10,23 @@ next fit of the same network, which brings weights of its own.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from tetrapla.spec import Loop, Loss, Shapes, Stretch, Training
+from tetrapla.spec import Loop, Loss, Shapes, Stretch, Together
 
 from . import losses
 from .training import train_step
 
 SAMPLES = 2**14  # of a stretch, and no more steps
+ROWS = 2**15  # of data, that snapshots are measured with at once
 Sizes = tuple[int, ...]  # of batches
 EACH = ("at", "keys", "rates")  # one of each step
 LARGE = 2**26  # numbers in variables that are kept
@@ -45,6 +48,7 @@ class Program:
         # the optimizer of tf knows the weights too
         of_both = [*model.variables, *optimizer.variables]
         self.variables = list({id(v): v for v in of_both}.values())
+        self.shown: dict[int, NDArray[Any]] | None = None
 
     def set_rate(self, eta: tf.Tensor) -> None:
         self.optimizer.eta.assign(eta)
@@ -68,9 +72,17 @@ class Program:
         return self.train_step(*given, *batch, key, self.l2)
 
     def train_steps(
-        self, sizes: Sizes, steps: Given, x: tf.Tensor, y: tf.Tensor
-    ) -> tf.Tensor:
-        """Do these steps, of batches of these sizes: their losses."""
+        self,
+        sizes: Sizes,
+        room: int,
+        steps: Given,
+        x: tf.Tensor,
+        y: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Do these steps, of batches of these sizes.
+
+        Returns their losses, and the variables at epochs' ends.
+        """
 
         def run_of(
             size: int,
@@ -87,28 +99,57 @@ class Program:
             given = start, losses
             return tf.while_loop(lambda i, _: i < end, body, given)[1]
 
-        def one_run(j: tf.Tensor, losses: tf.Tensor) -> Any:
+        def one_run(
+            j: tf.Tensor, losses: tf.Tensor, shots: list[tf.Tensor]
+        ) -> Any:
             # each size in turn: a branch in each step would cost more
             ends = tf.unstack(tf.gather(steps["runs"], j))
             for size, bounds in zip(sizes, pairwise(ends), strict=True):
                 losses = run_of(size, *bounds, losses)
-            return j + 1, losses
+            if shots:
+                end = [[tf.gather(steps["ends"], j)]]
+                values = [v[None] for v in self.values()]
+                shots = [
+                    tf.tensor_scatter_nd_update(shot, end, value)
+                    for shot, value in zip(shots, values, strict=True)
+                ]
+            return j + 1, losses, shots
 
         losses = tf.zeros(steps["rates"].shape, x.dtype)
-        return tf.while_loop(
-            lambda j, _: j < steps["count"], one_run, (0, losses)
-        )[1]
+        shots = [
+            tf.zeros((room, *v.shape), v.dtype)
+            for v in self.variables
+            if room > 1
+        ]
+        _, losses, shots = tf.while_loop(
+            lambda j, *_: j < steps["count"],
+            one_run,
+            (0, losses, shots),
+        )
+        return losses, shots
+
+    def values(self) -> list[tf.Tensor]:
+        return [tf.convert_to_tensor(v) for v in self.variables]
+
+    def assign(self, values: list[tf.Tensor]) -> None:
+        for v, value in zip(self.variables, values, strict=True):
+            v.assign(value)
 
     def run(
-        self, sizes: Sizes, steps: Given, x: tf.Tensor, y: tf.Tensor
-    ) -> tf.Tensor:
+        self,
+        sizes: Sizes,
+        room: int,
+        steps: Given,
+        x: tf.Tensor,
+        y: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Call train_steps as one program."""
         of_data = x.shape, y.shape, y.dtype
         of_steps = "keys" in steps, steps["rates"].shape
-        shapes = sizes, *of_steps, *of_data
+        shapes = sizes, room, *of_steps, *of_data
         if shapes not in self.compiled:
             function = tf.function(
-                partial(self.train_steps, sizes),
+                partial(self.train_steps, sizes, room),
                 autograph=False,
                 jit_compile=True,
             )
@@ -127,8 +168,40 @@ class Program:
         mean = replace(self.loss, reduction="mean")
         return outputs, self.losses.loss(mean, outputs, y)
 
+    @tf.function(autograph=False, reduce_retracing=True)
+    def measured_each(
+        self,
+        shots: list[tf.Tensor],
+        first: tf.Tensor,
+        last: tf.Tensor,
+        x: tf.Tensor,
+        y: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the outputs and losses of some of the shots."""
+        now = self.values()
+        arrays = [
+            tf.TensorArray(x.dtype, last - first) for _ in range(2)
+        ]
+
+        def body(i: tf.Tensor, arrays: Any) -> Any:
+            self.assign([tf.gather(shot, i) for shot in shots])
+            both = zip(arrays, self.measured(x, y), strict=True)
+            return i + 1, [a.write(i - first, v) for a, v in both]
+
+        _, arrays = tf.while_loop(
+            lambda i, _: i < last, body, (first, arrays)
+        )
+        self.assign(now)
+        return arrays[0].stack(), arrays[1].stack()
+
     def evaluated(self, x: tf.Tensor) -> tf.Tensor:
         return self.model(x)
+
+    def read(self, variable: Any) -> NDArray[Any]:
+        """Return what a variable is, or was at the end shown."""
+        if self.shown is not None:
+            return np.array(self.shown[id(variable)])
+        return np.array(variable.numpy())  # which may share its memory
 
 
 class Kept:
@@ -170,27 +243,69 @@ class Kept:
 kept = Kept(most=16)
 
 
-class Steps:
+@dataclass
+class Snapshots:
+    """What the variables were at each end of an epoch in a stretch."""
+
+    program: Program
+    shots: list[tf.Tensor]
+    count: int
+    device: str
+
+    def measure(self, x: Any, y: Any) -> list[tuple[Any, Any]]:
+        every: list[tuple[Any, Any]] = []
+        room = max(1, ROWS // len(x))
+        with tf.device(self.device):
+            x, y = tf.constant(x), tf.constant(y)
+            for first in range(0, self.count, room):
+                last = min(first + room, self.count)
+                bounds = tf.constant(first), tf.constant(last)
+                given = self.shots, *bounds, x, y
+                outputs, values = self.program.measured_each(*given)
+                pairs = zip(
+                    outputs.numpy(), values.numpy(), strict=True
+                )
+                every += pairs
+        return every
+
+    @cached_property
+    def arrays(self) -> list[NDArray[Any]]:
+        return [shot.numpy() for shot in self.shots]
+
+    @contextmanager
+    def shown(self, end: int) -> Iterator[None]:
+        """Let the variables be what they were, for who reads them."""
+        both = zip(self.program.variables, self.arrays, strict=True)
+        self.program.shown = {id(v): array[end] for v, array in both}
+        try:
+            yield
+        finally:
+            self.program.shown = None
+
+
+class Steps(Together):
     """A program with the data of one fit."""
 
     def __init__(
-        self,
-        program: Program,
-        x: Any,
-        y: Any,
-        training: Training,
-        device: str,
+        self, program: Program, x: Any, y: Any, loop: Loop, device: str
     ) -> None:
-        self.program = program
-        self.shapes = Shapes(x, y, training.size(len(x)), SAMPLES)
-        self.device = device
+        self.program, self.device = program, device
+        batch = loop.training.size(len(x))
+        self.shapes = Shapes(x, y, batch, SAMPLES)
+        sizes = [v.shape.num_elements() for v in program.variables]
+        self.room = loop.room(sum(sizes))
 
     def run(self, stretch: Stretch, start: int, stop: int) -> tf.Tensor:
         with tf.device(self.device):
             given = self.shapes.padded(stretch, start, stop)
             sizes, steps, x, y = given
             tensors = {n: tf.constant(a) for n, a in steps.items()}
-            return self.program.run(sizes, tensors, x, y)
+            data = tensors, x, y
+            losses, shots = self.program.run(sizes, self.room, *data)
+        if shots:
+            about = len(stretch.ends), self.device
+            self.snapshots = Snapshots(self.program, shots, *about)
+        return losses
 
     def measure(self, x: Any, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.device(self.device):
@@ -201,13 +316,12 @@ class Steps:
             return [tf.identity(v) for v in self.program.variables]
 
     def restore(self, kept: list[tf.Tensor]) -> None:
-        for v, value in zip(self.program.variables, kept, strict=True):
-            v.assign(value)
+        self.program.assign(kept)
 
 
 def fit(
     program: Program, x: Any, y: Any, loop: Loop, device: str
 ) -> None:
-    steps = Steps(program, x, y, loop.training, device)
+    steps = Steps(program, x, y, loop, device)
     loop.measure = steps.measure
     loop.train(steps, len(x), steps.shapes.most)

@@ -24,6 +24,7 @@ from tetrapla.spec import (
     ReLU,
     SoftmaxCrossEntropy,
     Stretch,
+    Together,
     bulk,
 )
 
@@ -121,7 +122,7 @@ def flattened(tensors: list[Tensor]) -> Tensor:
     return flat
 
 
-class Steps:
+class Steps(Together):
     """Training steps, with all that they write into."""
 
     def __init__(

@@ -29,7 +29,7 @@ from tetrapla.spec.errors import (
 from tetrapla.spec.layers import Dropout, Sequential
 from tetrapla.spec.loop import EpochReport, Loop, Loops, StepReport
 from tetrapla.spec.losses import Loss
-from tetrapla.spec.metrics import metric
+from tetrapla.spec.metrics import Scores
 from tetrapla.spec.optimizers import Optimizer
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.stored import pieces
@@ -512,28 +512,33 @@ class Backend:
         data: Samples,
         validation: Samples | None,
         loop: Loop,
-    ) -> dict[str, float]:
-        """Return what an epoch's row has beside the loss."""
+    ) -> list[dict[str, float]]:
+        """Return what epochs' rows have beside the loss, for all in the stretch."""
         mean = replace(training.loss, reduction="mean")
-        row: dict[str, float] = {}
 
-        def measured(prefix: str, data: Samples) -> None:
-            total, metrics = 0.0, {n: metric(n, mean) for n in training.metrics}
-            for x, y in pieces(*data):
-                if loop.measure is not None:
-                    outputs, loss = loop.measure(x, y)
-                else:
-                    outputs = self.implementation.forward(net, loop.weights(), x)
-                    loss = self.implementation.loss(mean, outputs, y)
-                total += float(loss) * (len(x) / len(data[0]))
-                for each in metrics.values():
-                    each.add(np.asarray(outputs), y)
-            if prefix:
-                row[f"{prefix}loss"] = total
-            row.update({prefix + name: each.value for name, each in metrics.items()})
+        def at_ends(x: Array, y: Array) -> list[tuple[Any, Any]]:
+            if loop.snapshots is not None:
+                return loop.snapshots.measure(x, y)
+            if loop.measure is not None:
+                return [loop.measure(x, y)]
+            outputs = self.implementation.forward(net, loop.weights(), x)
+            return [(outputs, self.implementation.loss(mean, outputs, y))]
 
-        if validation is not None:
-            measured("val_", validation)
-        if training.metrics:
-            measured("", data)
-        return row
+        def measured(x: Any, y: Any) -> list[Scores]:
+            scores: list[Scores] = []
+            for piece in pieces(x, y):
+                ends = at_ends(*piece)
+                scores = scores or [Scores(training.metrics, mean, len(x)) for _ in ends]
+                for each, (outputs, loss) in zip(scores, ends, strict=True):
+                    each.add(np.asarray(outputs), piece[1], float(loss))
+            return scores
+
+        held_out = [] if validation is None else measured(*validation)
+        own = measured(*data) if training.metrics else []
+        rows: list[dict[str, float]] = [{} for _ in held_out or own]
+        for row, scores in zip(rows, held_out, strict=False):
+            row["val_loss"] = scores.loss
+            row |= {f"val_{name}": value for name, value in scores.values.items()}
+        for row, scores in zip(rows, own, strict=False):
+            row |= scores.values
+        return rows

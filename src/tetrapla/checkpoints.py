@@ -20,6 +20,7 @@ import re
 import signal
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ NAME = re.compile(r"step-(\d{12})\.safetensors")
 COUNTS = ("epoch", "step", "waited", "position")
 SUMS = ("best_loss", "loss_sum")  # as arrays: JSON has no inf, and no NaN
 CHUNK = 2**20  # elements that are fingerprinted at a time
+LARGE = 2**20  # numbers in a state: one at a time is in memory
 
 
 @dataclass(frozen=True)
@@ -171,23 +173,13 @@ class Checkpoints:
                 for path in self.paths()[: -self.keep]:
                     path.unlink()
 
-            # A thread waits for the disk while the run goes on; one state at a time
-            # is on its way, and what went wrong with it is raised before the next.
-            with _interruptions() as interrupted, ThreadPoolExecutor(1) as writer:
-                under_way: list[Future[None]] = []
-
-                def wait() -> None:
-                    if under_way:
-                        under_way.pop().result()
-
-                def save(state: TrainingState) -> None:
-                    wait()
-                    under_way.append(writer.submit(written, state))
-
+            # A thread waits for the disk while the run goes on.
+            with _interruptions() as interrupted, ThreadPoolExecutor(1) as thread:
+                writer = _Writer(thread, written, self.keep)
                 try:
-                    yield Saving(save, self.every, interrupted, wait)
+                    yield Saving(writer.save, self.every, interrupted, writer.wait)
                 finally:
-                    wait()
+                    writer.wait()
 
     def _path(self, state: TrainingState) -> Path:
         return self.folder / f"step-{state.step:012d}.safetensors"
@@ -216,6 +208,44 @@ class Checkpoints:
             )
         for path in self.folder.glob(".step-*.tmp"):  # of a run that was killed
             path.unlink()
+
+
+class _Writer:
+    """Writes states in a thread, in their order.
+
+    Of those that wait for the disk only the newest `keep` are written: the
+    others would not be kept. A large one waits for all before it.
+    """
+
+    def __init__(
+        self, thread: ThreadPoolExecutor, write: Callable[[TrainingState], None], keep: int
+    ) -> None:
+        self.thread, self.write = thread, write
+        self.lock = threading.Lock()
+        self.waiting: deque[TrainingState] = deque(maxlen=keep)
+        self.under_way: deque[Future[None]] = deque()
+
+    def save(self, state: TrainingState) -> None:
+        """Have a state written; raises what went wrong with those before."""
+        numbers = sum(a.size for a in (*state.weights.values(), *state.optimizer.values()))
+        while self.under_way and (numbers > LARGE or self.under_way[0].done()):
+            self.under_way.popleft().result()
+        with self.lock:
+            if self.waiting and self.waiting[-1].step == state.step:
+                self.waiting.pop()  # it has the same file
+            self.waiting.append(state)
+        self.under_way.append(self.thread.submit(self._write_next))
+
+    def wait(self) -> None:
+        """Wait until all are written."""
+        while self.under_way:
+            self.under_way.popleft().result()
+
+    def _write_next(self) -> None:
+        with self.lock:
+            state = self.waiting.popleft() if self.waiting else None
+        if state is not None:  # else a newer one took its place
+            self.write(state)
 
 
 def _read(path: Path) -> Checkpoint:

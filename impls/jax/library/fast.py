@@ -52,8 +52,8 @@ class Steps(fast.Steps):
     def parts(self) -> tuple[nnx.GraphDef, Any]:
         return nnx.split((self.model, self.state))
 
-    def settle(self) -> None:
-        nnx.update((self.model, self.state), self.carry)
+    def settle(self, carry: Any) -> None:
+        nnx.update((self.model, self.state), carry)
 
 
 def fit(
@@ -64,4 +64,4 @@ def fit(
     y: Any,
     loop: Loop,
 ) -> None:
-    Steps(model, (loss,), optimizer, (x, y), loop.training).fit(loop)
+    Steps(model, (loss,), optimizer, (x, y), loop).fit(loop)

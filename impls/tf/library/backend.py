@@ -4,6 +4,7 @@ Quirk: keras.backend is chosen once, by KERAS_BACKEND or a file of the
 user's; where it is not TensorFlow, nothing here can run.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from tetrapla import spec
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
-from tetrapla.spec.contract import Arrays
+from tetrapla.spec.contract import Array, Arrays
 
 from .. import backend
 from . import (
@@ -127,10 +128,14 @@ class Backend(backend.Backend):
         }
 
     def state(
-        self, hyper: spec.Optimizer, optimizer: Any, names: Any
+        self,
+        hyper: spec.Optimizer,
+        optimizer: Any,
+        names: Any,
+        read: Callable[[Any], Array] = backend.array,
     ) -> Arrays:
         slots = self.slots(hyper, optimizer, names)
-        state = backend.state_of(optimizer.iterations, slots)
+        state = backend.state_of(optimizer.iterations, slots, read)
         return laid_out(hyper, state)
 
     @backend.placed

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from tetrapla.spec import Loop, Loss, Stretch, bulk
+from tetrapla.spec import Loop, Loss, Stretch, Together, bulk
 
 from .layers import Dropout, parameters, places
 from .training import train_step
@@ -18,7 +18,7 @@ from .training import train_step
 NUMBERS = 2**20  # of a stretch, in its widest layer
 
 
-class Steps:
+class Steps(Together):
     """Training steps on a model and its optimizer."""
 
     def __init__(

@@ -69,7 +69,7 @@ from tetrapla.spec.schedules import (
 )
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.stored import Stored, samples
-from tetrapla.spec.stretch import Shapes, Stretch
+from tetrapla.spec.stretch import Shapes, Stretch, Together
 from tetrapla.spec.training import EarlyStopping, Training
 
 __all__ = [
@@ -133,6 +133,7 @@ __all__ = [
     "Stretch",
     "Support",
     "Tanh",
+    "Together",
     "Training",
     "TrainingRun",
     "TrainingState",

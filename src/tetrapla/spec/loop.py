@@ -9,16 +9,20 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec.state import Arrays, TrainingRun, TrainingState, advanced, copies
-from tetrapla.spec.stretch import Pace, Position, Stretch, Together
+from tetrapla.spec.stored import NUMBERS
+from tetrapla.spec.stretch import Pace, Position, Snapshots, Stretch, Together
 from tetrapla.spec.training import EarlyStopping, Training
 
+T = TypeVar("T")
+
 ORDERS = 2**15  # samples: the orders of epochs that are made at once
+ENDS = 16  # of epochs, in a stretch, that are looked at
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,11 @@ class Loop:
     which makes rows and keys its own; and where it has changed anything
     around the loop `outside`, a scope in which the user's callbacks run, and
     `inside`, one in which steps are done again for them. `evaluate` returns
-    the numbers of the history's row that the loop has at an epoch's end; for
-    it the implementation may set `measure`, which returns the current model's
-    outputs for x and, with y, their mean loss, dropout off. Without `dropout`
-    layers no keys are made: a batch's key is None.
+    what the history's row has beside the loss at an epoch's end, the next
+    one's and those that follow it in the stretch; for it the implementation
+    may set `measure`, which returns the current model's outputs for x and,
+    with y, their mean loss, dropout off. Without `dropout` layers no keys are
+    made: a batch's key is None.
 
     The loop of training.py asks for `epochs`, `order` and `batches`, and
     says `end_step`; that of fast.py is `train`, which is given what does many
@@ -91,7 +96,7 @@ class Loop:
     training: Training
     state: TrainingState
     dropout: bool = False
-    evaluate: Callable[["Loop"], dict[str, float]] | None = None
+    evaluate: Callable[["Loop"], list[dict[str, float]]] | None = None
     on_step: Callable[[StepReport], None] | None = None
     on_epoch: Callable[[EpochReport], None] | None = None
     saving: Saving | None = None
@@ -103,6 +108,7 @@ class Loop:
     weights: Callable[[], Arrays] = field(init=False)
     optimizer: Callable[[], Arrays] = field(init=False)
     stopped: bool = field(default=False, init=False)
+    snapshots: Snapshots | None = field(default=None, init=False)  # of the stretch
     seen: list[tuple[SupportsFloat, int]] = field(default_factory=list, init=False)
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False)
     _pace: Pace = field(default_factory=Pace, init=False)
@@ -110,6 +116,9 @@ class Loop:
     _reached: int = field(default=0, init=False)  # the epoch that it ends in
     _asked: bool = field(default=False, init=False)  # for the state in a stretch
     _position: Position | None = field(default=None, init=False)
+    _end: int | None = field(default=None, init=False)  # of an epoch: we are there
+    _best: int | None = field(default=None, init=False)  # end: its weights are not read
+    _rows: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         # a row is added to it after each epoch: it must be the run's own
@@ -120,8 +129,7 @@ class Loop:
         """Yield the epochs to do, until the last or until there is no need."""
         while self.state.epoch < self.training.epochs and not self.finished:
             yield self.state.epoch
-            if not self.stopped:
-                self._align()
+            if not self._over:
                 self._end_epoch()
             if self.stopped:
                 return
@@ -134,6 +142,19 @@ class Loop:
             return True
         stopping = self.training.early_stopping
         return stopping is not None and self.state.waited >= stopping.patience
+
+    @property
+    def _over(self) -> bool:
+        """Whether the run was stopped, or ended with an epoch inside a stretch."""
+        return self.stopped or (self.state.order is None and self.finished)
+
+    def room(self, numbers: int) -> int:
+        """Return how many ends of epochs may be in a stretch that are looked at.
+
+        Of each there will be a snapshot, of `numbers` numbers; where nobody
+        looks, or they are too many, it is 1.
+        """
+        return max(1, min(ENDS, NUMBERS // numbers)) if self._watched else 1
 
     def order(self, epoch: int, n: int) -> NDArray[np.int64]:
         """Return the order in which the epoch sees n samples."""
@@ -173,17 +194,21 @@ class Loop:
         """
         for _ in self.epochs():
             self.order(self.state.epoch, n)
-            while self.state.position < n and not self.stopped:
+            while self.state.position < n and not self._over:
                 self._align()
-                stretch = self._stretch(n, most)
+                self._read_best()
+                stretch = self._stretch(n, most, together.room)
                 self._ahead = len(stretch)
                 reports = self.on_step is not None or self.on_epoch is not None
                 start = together.keep() if reports else None
                 self._position = Position(together, stretch, start, len(stretch))
                 self._pace.start()
-                self._end_stretch(together.run(stretch, 0, len(stretch)))
+                losses = together.run(stretch, 0, len(stretch))
+                self.snapshots = together.snapshots
+                self._rows.clear()
+                self._end_stretch(losses)
 
-    def _stretch(self, n: int, most: int) -> Stretch:
+    def _stretch(self, n: int, most: int, room: int) -> Stretch:
         """Return the next steps, as many as may be done without looking up."""
         state, size = self.state, self.training.size(n)
         steps = min(max(1, most // size), self._pace.steps)
@@ -191,20 +216,25 @@ class Loop:
             steps = min(steps, self.saving.every - state.step % self.saving.every)
         rows: list[NDArray[np.int64]] = []
         sizes: list[int] = []
+        ends: list[int] = []
+        last = self.training.epochs - 1
         epoch, position = state.epoch, state.position
         while len(sizes) < steps:
             if position == n:
-                if self._watched or epoch + 1 == self.training.epochs:
+                if epoch == last or (self._watched and len(ends) == room):
                     break
                 epoch, position = epoch + 1, 0
             end = min(n, position + (steps - len(sizes)) * size)
             rows.append(self._order(epoch, n)[position:end])
             sizes += [min(size, end - i) for i in range(position, end, size)]
             position = end
+            if position == n:
+                ends.append(len(sizes))
         self._reached, count = epoch, len(sizes)
         keys = self.training.dropout_keys(state.step, count) if self.dropout else None
         rates = self.training.rates(state.step, count)
-        return Stretch(np.concatenate(rows), tuple(sizes), keys, rates)
+        looked_at = tuple(ends) if self._watched else ()
+        return Stretch(np.concatenate(rows), tuple(sizes), keys, rates, looked_at)
 
     @property
     def _watched(self) -> bool:
@@ -234,7 +264,7 @@ class Loop:
         if interrupted:
             raise KeyboardInterrupt
         if self._ahead > 0 and not self.stopped:
-            self._next_epoch()
+            self._next_epoch()  # where this one is at its end
 
     def _end_stretch(self, losses: Any) -> None:
         """Count the steps of a stretch that were done together.
@@ -253,14 +283,14 @@ class Loop:
         if self.on_step is not None:
             for value, size in zip(values, sizes, strict=True):
                 self.end_step(value, size)
-                if self.stopped:
+                if self._over:
                     return
             return
         while self._ahead > 0:
             done = len(sizes) - self._ahead
             if done > 0:
                 self._next_epoch()
-            if self.stopped:
+            if self._over:
                 return
             end = done + math.ceil((n - self.state.position) / self.training.size(n))
             self._count(values[done:end], sizes[done:end])
@@ -270,6 +300,7 @@ class Loop:
 
     def _count(self, losses: Sequence[SupportsFloat], sizes: Sequence[int]) -> None:
         """Count steps of one epoch."""
+        self._end = None
         self.seen += zip(losses, sizes, strict=True)
         self._ahead -= len(sizes)
         self.state = advanced(
@@ -292,7 +323,7 @@ class Loop:
         n = len(self.state.order)
         if self.state.position == n:
             self._end_epoch()
-            if not self.stopped:
+            if not self._over:
                 self.order(self.state.epoch, n)
 
     def _align(self) -> None:
@@ -304,9 +335,21 @@ class Loop:
             with self.inside():
                 self._position.move(counted)
 
-    def _current_weights(self) -> Arrays:
+    def _read(self, read: Callable[[], T]) -> T:
+        """Return what `read` reads of the model after the last step counted."""
+        if self.snapshots is not None and self._end is not None:
+            with self.snapshots.shown(self._end):
+                return read()
         self._align()
-        return self.weights()
+        return read()
+
+    def _read_best(self) -> None:
+        """Read the best weights, if that was put off."""
+        if self._best is not None:
+            assert self.snapshots is not None
+            with self.snapshots.shown(self._best):
+                self.state = advanced(self.state, best=self.weights())
+            self._best = None
 
     def stop(self) -> None:
         """End the run after this step; its state can be resumed."""
@@ -314,13 +357,14 @@ class Loop:
 
     def snapshot(self) -> TrainingState:
         """Return the state as it is now, sharing no memory with the run."""
-        self._align()
+        self._read_best()
         self._add_up()
         state = self.state
+        weights, optimizer = self._read(lambda: (self.weights(), self.optimizer()))
         return advanced(
             state,
-            weights=self.weights(),
-            optimizer=self.optimizer(),
+            weights=weights,
+            optimizer=optimizer,
             history={name: list(values) for name, values in state.history.items()},
             best=None if state.best is None else copies(state.best),
             order=None if state.order is None else state.order.copy(),
@@ -332,7 +376,7 @@ class Loop:
         # reports may outlive the run, and what it ran on may serve another
         self.weights = lambda: copies(state.weights)
         self.optimizer = lambda: copies(state.optimizer)
-        self._position = None
+        self._position = self.snapshots = None
         history = {name: list(values) for name, values in state.history.items()}
         stopping = self.training.early_stopping is not None
         best = state.best if stopping else None
@@ -361,9 +405,16 @@ class Loop:
 
     def _end_epoch(self) -> None:
         self._add_up()
+        if self.snapshots is not None:
+            assert self._position is not None
+            stretch = self._position.stretch
+            self._end = stretch.ends.index(len(stretch) - self._ahead)
+        elif self._ahead <= 0:
+            self._align()
         row = {"loss": self.state.loss_sum / self.state.position}
         if self.evaluate is not None:
-            row |= self.evaluate(self)
+            self._rows = self._rows or self.evaluate(self)
+            row |= self._rows.pop(0)
         for name, values in self.state.history.items():
             values.append(row[name])
         self.state = advanced(
@@ -378,7 +429,11 @@ class Loop:
         self._save()
         if self.on_epoch is not None:
             report = EpochReport(
-                self.state.epoch - 1, row, self._current_weights, self.snapshot, self.stop
+                self.state.epoch - 1,
+                row,
+                lambda: self._read(lambda: self.weights()),
+                self.snapshot,
+                self.stop,
             )
             self._wait()
             with self.outside():
@@ -386,7 +441,10 @@ class Loop:
 
     def _watch(self, loss: float, stopping: EarlyStopping) -> None:
         if loss < self.state.best_loss - stopping.min_delta:
-            self.state = advanced(self.state, best=self.weights(), best_loss=loss, waited=0)
+            self.state = advanced(self.state, best_loss=loss, waited=0)
+            self._best = self._end
+            if self._end is None:
+                self.state = advanced(self.state, best=self.weights())
         else:
             self.state = advanced(self.state, waited=self.state.waited + 1)
 

@@ -158,3 +158,22 @@ def measure(name: str, loss: Loss, outputs: Array, y: Array) -> float:
     of_all = metric(name, loss)
     of_all.add(outputs, y)
     return of_all.value
+
+
+class Scores:
+    """The mean loss and the metrics of n samples that are added piece by piece."""
+
+    def __init__(self, names: tuple[str, ...], loss: Loss, n: int) -> None:
+        self.loss, self.n = 0.0, n
+        self.metrics = {name: metric(name, loss) for name in names}
+
+    def add(self, outputs: Array, y: Array, loss: float) -> None:
+        """Count some samples, whose mean loss is `loss`."""
+        self.loss += loss * (len(y) / self.n)
+        for each in self.metrics.values():
+            each.add(outputs, y)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The metrics of all samples so far."""
+        return {name: each.value for name, each in self.metrics.items()}

@@ -7,6 +7,7 @@ in Python goes through its batches; a compiled one does them together.
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,13 +24,15 @@ class Stretch:
 
     `rows` are the samples of all of them, one batch after the other, and
     `sizes` how many each has; `keys` (steps, 2) are their dropout keys, or
-    None, and `rates` (steps,) their learning rates.
+    None, and `rates` (steps,) their learning rates. Where epochs' ends will be
+    looked at, `ends` are the numbers of steps after which they are.
     """
 
     rows: NDArray[np.int64]
     sizes: tuple[int, ...]
     keys: NDArray[np.uint32] | None
     rates: NDArray[np.float64]
+    ends: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -62,7 +65,8 @@ class Stretch:
 
         `rows` (steps * the largest size,); of each step `at`, where in rows it
         begins, `rates` and `keys`; `runs` (steps, sizes + 1), of which `count`
-        count: steps runs[j, k] ... runs[j, k + 1] - 1 have the size sizes[k].
+        count: steps runs[j, k] ... runs[j, k + 1] - 1 have the size sizes[k],
+        and belong to the epoch that ends as number ends[j] in the stretch.
         """
         padded: dict[str, NDArray[Any]] = {
             "rows": np.zeros(steps * max(sizes), np.int32),
@@ -78,16 +82,18 @@ class Stretch:
             padded["keys"][: len(self)] = self.keys
         runs = self._runs(sizes, start, stop)
         padded["runs"][: len(runs)] = runs
+        padded["ends"] = np.searchsorted(self.ends, padded["runs"][:, -1]).astype(np.int32)
         padded["count"] = np.array(len(runs), np.int32)
         return padded
 
     def _runs(self, sizes: tuple[int, ...], start: int, stop: int) -> list[tuple[int, ...]]:
         """Return steps in runs: first those of sizes[0], then of sizes[1] ..."""
         places = [sizes.index(size) for size in self.sizes[start:stop]]
+        of_epochs = set(self.ends)
         ends = [start]
         runs = []
         for i, place in enumerate(places, start):
-            if place < len(ends) - 1:  # begin another
+            if place < len(ends) - 1 or (i > start and i in of_epochs):  # begin another
                 runs.append((*ends, *[i] * (len(sizes) + 1 - len(ends))))
                 ends = [i]
             ends += [i] * (place + 1 - len(ends))
@@ -137,8 +143,25 @@ class Shapes:
         return sizes, steps, x, y
 
 
+class Snapshots(Protocol):
+    """What a model and an optimizer were at each end of an epoch in a stretch."""
+
+    def measure(self, x: Any, y: Any) -> list[tuple[Any, Any]]:
+        """Return the outputs for x and their mean loss, at each end."""
+
+    def shown(self, end: int) -> AbstractContextManager[None]:
+        """Let who reads weights and state read those of that end."""
+
+
 class Together(Protocol):
-    """What does a stretch's steps together: a model, an optimizer and data."""
+    """What does a stretch's steps together: a model, an optimizer and data.
+
+    It may go over `room` ends of epochs although they will be looked at: then
+    `snapshots` are those of the last `run`.
+    """
+
+    room: int = 1
+    snapshots: Snapshots | None = None
 
     def run(self, stretch: Stretch, start: int, stop: int) -> Any:
         """Do the steps start ... stop - 1, and return the losses, an array."""
