@@ -196,7 +196,8 @@ def test_a_stretch_goes_over_epochs_that_are_looked_at(backend, monkeypatch, tmp
         (whole, states), *others = runs
         assert 2 < whole.state.epoch < 30
         for other, its_states in others:
-            for one, another in zip([*states, whole.state], [*its_states, other.state]):
+            pairs = zip([*states, whole.state], [*its_states, other.state], strict=True)
+            for one, another in pairs:
                 # where outputs are measured together XLA may round differently
                 close = {n: pytest.approx(v, rel=1e-5) for n, v in one.history.items()}
                 assert another.history == close
@@ -207,7 +208,9 @@ def test_a_stretch_goes_over_epochs_that_are_looked_at(backend, monkeypatch, tmp
 
 
 def test_who_stops_inside_a_stretch_goes_on_as_if_not(backend):
-    given = training(epochs=9, optimizer=rule_of(backend), early_stopping=tp.EarlyStopping(8))
+    given = training(
+        epochs=9, optimizer=rule_of(backend), early_stopping=tp.EarlyStopping(8)
+    )
     asked = NET, WEIGHTS, (X, Y), given
     whole = backend.fit(*asked, validation=(X, Y))
     for last in (1, 4):

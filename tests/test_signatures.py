@@ -69,6 +69,7 @@ PARAMETERS = {
 VMAP = "TensorFlow's and NumPy's columns train one learning rate after the other"
 FILES_OF_ONE = {
     ("jax", "precision"): "float64 needs a scope in jax",
+    ("jax", "masks"): "XLA must be kept from drawing masks twice",
     ("jax", "sweep"): VMAP,
     ("torch", "sweep"): VMAP,
 }

@@ -21,7 +21,8 @@ from jax import Array, lax
 from tetrapla.spec import Loop, Loss, Shapes, Stretch, Together
 
 from . import losses
-from .layers import Sequential
+from .layers import Dropout, Sequential
+from .masks import NUMBERS, Dropouts, draw, empty
 from .optimizers import Optimizer, State
 from .training import train_step
 
@@ -53,6 +54,7 @@ def program(
     step: Callable[..., tuple[Any, Array]],
     graph: nnx.GraphDef,
     given: tuple[Any, ...],
+    dropouts: Dropouts,
     sizes: Sizes,
     l2: float,
     room: int,
@@ -64,13 +66,15 @@ def program(
         carry: Any, steps: dict[str, Array], x: Array, y: Array
     ) -> tuple[Any, Array, Any]:
         """Return the losses too, and what it was at epochs' ends."""
+        last = steps["runs"][steps["count"] - 1, -1]
+        every = draw(dropouts, steps, last, max(sizes))
 
         def body(size: int, i: Array, carry: Any) -> Any:
             inner, values = carry
             at = (steps["at"][i],)
             rows = lax.dynamic_slice(steps["rows"], at, (size,))
-            key = steps["keys"][i] if "keys" in steps else None
-            eta, batch = steps["rates"][i], (x[rows], y[rows], key)
+            masks = jax.tree.map(lambda mask: mask[i, :size], every)
+            eta, batch = steps["rates"][i], (x[rows], y[rows], masks)
             inner, value = step(graph, inner, given, eta, *batch, l2=l2)
             return inner, values.at[i].set(value)
 
@@ -94,13 +98,6 @@ def program(
         )
 
     return train_steps
-
-
-def empty(like: Any, room: int) -> Any:
-    """Return room for so many of these."""
-    return jax.tree.map(
-        lambda a: jnp.zeros((room, *a.shape), a.dtype), like
-    )
 
 
 def at_index(arrays: Array, one: Array, i: Array) -> Array:
@@ -211,7 +208,10 @@ class Steps(Together):
         self.l2 = training.l2
         self.mean = replace(training.loss, reduction="mean")
         size = training.size(len(data[0]))
-        self.shapes = Shapes(*data, size, SAMPLES)
+        self.dropouts = tuple(self.drops(data[0].shape[1]))
+        widths = sum(width for _, _, width in self.dropouts)
+        most = min(SAMPLES, NUMBERS // max(1, widths))
+        self.shapes = Shapes(*data, size, most)
         self.graph, self.carry = self.parts()
         self.programs: dict[Any, Any] = {}
         self.settled = True  # whether the model has what is in carry
@@ -223,6 +223,14 @@ class Steps(Together):
         graph, params = nnx.split(self.model)
         return graph, (params, self.state)
 
+    def drops(self, width: int) -> Iterator[tuple[int, float, int]]:
+        """Yield place, keep and width of each dropout layer."""
+        for layer in self.model.layers:
+            if isinstance(layer, Dropout):
+                yield layer.place, layer.keep, width
+            else:
+                width = layer.weight.shape[1]
+
     def settle(self, carry: Any) -> None:
         """Make what was carried the model's and the optimizer's."""
         params, state = carry
@@ -232,8 +240,9 @@ class Steps(Together):
     def run(self, stretch: Stretch, start: int, stop: int) -> Array:
         sizes, *given = self.shapes.padded(stretch, start, stop)
         if sizes not in self.programs:
-            fixed = self.step, self.graph, self.given, sizes
-            self.programs[sizes] = program(*fixed, self.l2, self.room)
+            fixed = self.step, self.graph, self.given, self.dropouts
+            own = program(*fixed, sizes, self.l2, self.room)
+            self.programs[sizes] = own
         train_steps = self.programs[sizes]
         self.carry, values, shots = train_steps(self.carry, *given)
         self.settled = False

@@ -3,6 +3,7 @@
 That of jax's fast.py, on a module and an nnx.Optimizer.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from tetrapla.spec import Loop, Loss
 
 from .. import fast
 from . import losses
-from .layers import Sequential
+from .layers import Dropout, Sequential, places
 from .training import train_step
 
 
@@ -51,6 +52,13 @@ class Steps(fast.Steps):
 
     def parts(self) -> tuple[nnx.GraphDef, Any]:
         return nnx.split((self.model, self.state))
+
+    def drops(self, width: int) -> Iterator[tuple[int, float, int]]:
+        for place, child in places(self.model):
+            if isinstance(child, Dropout):
+                yield place, 1 - child.rate, width
+            elif isinstance(child, nnx.Linear):
+                width = child.out_features
 
     def settle(self, carry: Any) -> None:
         nnx.update((self.model, self.state), carry)

@@ -18,6 +18,7 @@ from jax import Array
 
 from tetrapla import spec
 
+from ..masks import Masks
 from ..precision import in_own_precision
 from ..random import bernoulli, fold_in
 from .activations import function
@@ -34,6 +35,8 @@ class Dropout(nnx.Dropout):
         self.place = place
 
     def mask(self, key: Array, shape: tuple[int, ...]) -> Array:
+        if isinstance(key, Masks):  # as fast.py has drawn it
+            return key[self.place]
         return bernoulli(fold_in(key, self.place), 1 - self.rate, shape)
 
     def __call__(
