@@ -42,7 +42,7 @@ def made(framework="numpy", *backends):
         for batch in (1, 64)
         if (parameters, batch) != (99_690, 64)
     ]
-    streams = (Stream(framework, 992, 310, (1.0, 2.0), (1.25, 2.5)),)
+    streams = (Stream(framework, 1_024, 310, (1.0, 2.0), (1.25, 2.5)),)
     return Scaling(framework, tuple(costs), streams)
 
 
@@ -100,7 +100,7 @@ def test_a_difference_leaves_the_start_out():
 
 
 def test_a_stream_is_compared_round_by_round():
-    stream = Stream("numpy", 992, 310, (1.0, 4.0, 2.0), (1.25, 4.0, 4.0))
+    stream = Stream("numpy", 1_024, 310, (1.0, 4.0, 2.0), (1.25, 4.0, 4.0))
     assert stream.ratio == 0.8
     assert stream.step == 2 / 310
 
@@ -139,7 +139,7 @@ def test_what_takes_long_is_measured_once():
 
 
 def test_a_framework_is_measured():
-    plan = Plan((10**3,), (1, 16), 1e6, 0.001, (32, 64))
+    plan = Plan((10**3,), (1, 16), 1e6, 0.001, (128, 256))
     first, second = worker.costs("numpy", plan, 2)
     assert (first.backend, first.parameters, first.batch) == ("numpy", 967, 1)
     assert second.batch == 16
@@ -147,7 +147,7 @@ def test_a_framework_is_measured():
         assert len(each.fit.seconds_few) == len(each.floor.seconds_many) == 2
         assert each.fit.many > each.fit.few
     a, b = worker.streams(["numpy"], plan.samples, 2)
-    assert (a.samples, a.steps, b.samples, b.steps) == (32, 2, 64, 2)
+    assert (a.samples, a.steps, b.samples, b.steps) == (128, 2, 256, 2)
     assert len(a.in_memory) == len(a.in_file) == 2
 
 
@@ -180,7 +180,7 @@ def test_what_a_process_prints_is_read_back(monkeypatch):
 
 def test_the_tables_fit_a_terminal():
     huge = cost(99_998_566, 8192, fit=Difference(1, 2, (9.9999e-4,), (1.9998e-3,)))
-    stream = Stream("torch.nn", 1_000_000, 31_250, (100.0,), (110.0,))
+    stream = Stream("torch.nn", 999_936, 7_812, (100.0,), (110.0,))
     found = Scaling(
         "torch", (replace(huge, memory=199_900_000), replace(huge, memory=None)), (stream,)
     )

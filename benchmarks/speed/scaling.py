@@ -17,7 +17,7 @@ from tetrapla.benchmarks.problems import Noise
 
 NUMBERS = 2**22  # of the data, at most
 OPERATIONS = 2e8  # of an epoch, at least: some milliseconds
-BATCH = 32  # of the data sets of different sizes
+BATCH = 128  # of the data sets of different sizes
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Plan:
 WHOLE = Plan(
     tuple(10**i for i in range(3, 9)),
     (1, 8, 64, 512, 8192),
-    limit=4e11,
-    span=0.2,
-    samples=(992, 9_984, 100_000, 1_000_000),
+    limit=1e11,
+    span=0.1,
+    samples=(1_024, 9_984, 99_968, 999_936),
 )
-QUICK = Plan((10**3, 10**5), (1, 64, 8192), 1e9, 0.02, (992, 9_984))
+QUICK = Plan((10**3, 10**5), (1, 64, 8192), 1e9, 0.02, (1_024, 9_984))
 
 
 def plan(quick: bool) -> Plan:

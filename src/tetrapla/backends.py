@@ -27,10 +27,11 @@ from tetrapla.spec.errors import (
     UnsupportedError,
 )
 from tetrapla.spec.layers import Dropout, Sequential
-from tetrapla.spec.loop import EpochReport, Loop, Loops, StepReport
+from tetrapla.spec.loop import Loop, Loops
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.metrics import Scores
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.reports import EpochReport, StepReport
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.stored import pieces
 from tetrapla.spec.threefry import Key

@@ -38,7 +38,7 @@ from tetrapla.spec.config import from_config, to_config
 from tetrapla.spec.contract import Arrays, Data
 from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
-from tetrapla.spec.loop import Saving
+from tetrapla.spec.reports import Saving
 from tetrapla.spec.state import TrainingState
 from tetrapla.spec.training import Training
 

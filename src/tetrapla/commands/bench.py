@@ -1,6 +1,7 @@
 """`tetrapla bench`: how fast `fit` is, beside what a user would pick instead.
 
-With `--scaling`: how its cost grows.
+With `--settings`: what dropout, early stopping ... cost. With `--scaling`:
+how its cost grows.
 
 No verdict: it exits with 0 whatever the figures are; 1: a framework's
 process failed; 2: misuse.
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tetrapla.commands import FILE, HELP, Refusal, check_folders, json_file, words, written
+from tetrapla.commands.tables import plain_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tetrapla.benchmarks.measure import Contest
+    from tetrapla.benchmarks.settings import Shares
     from tetrapla.parity.markup import Markup
 
 
@@ -42,10 +45,15 @@ if TYPE_CHECKING:
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    help="Of each run; 9, or 3 if quick or --scaling.",
+    help="Of each run; 9, with --quick or --scaling 3.",
 )
 @click.option("--quick", is_flag=True, help="Shorter runs: a few minutes in all.")
 @click.option("--svg", "figure", type=FILE, metavar="FILE", help="Draw the figure to FILE.")
+@click.option(
+    "--settings",
+    is_flag=True,
+    help="Measure instead what dropout, early stopping, checkpoints ... cost.",
+)
 @click.option(
     "--scaling",
     is_flag=True,
@@ -58,6 +66,7 @@ def bench(
     repeats: int | None,
     quick: bool,
     figure: Path | None,
+    settings: bool,
     scaling: bool,
     path: Path | None,
 ) -> None:
@@ -68,6 +77,10 @@ def bench(
     time of the network's matrix products and of one pass of Adam over its
     weights. Figures move with the machine: what counts is the ratios.
 
+    With --settings fit trains the small network with dropout, early stopping,
+    a schedule, checkpoints, reports and metrics, each in turn with a run
+    without any; a few minutes.
+
     With --scaling fit trains networks of 10^3 to 10^8 parameters on batches
     of 1 to 8192, beside the floor, and on 10^3 to 10^6 samples in memory and
     in a memory-mapped file; about half an hour.
@@ -76,16 +89,20 @@ def bench(
 
     from tetrapla.benchmarks import chart, measure, scaling_chart
     from tetrapla.benchmarks import scaling as growth
+    from tetrapla.benchmarks.settings import shares
     from tetrapla.commands import scaling_tables
     from tetrapla.files import write_atomically
 
     check_folders(figure, path)
+    if settings and (scaling or figure is not None):
+        raise Refusal("--settings has no figure, and is a form of its own")
     frameworks = frameworks or tuple(
         name for name in measure.FRAMEWORKS if not measure.missing(name)
     )
     _check("framework", frameworks, tuple(measure.FRAMEWORKS))
-    if scaling and problems:
-        raise Refusal("--scaling has networks of its own: leave --problems out")
+    if (scaling or settings) and problems:
+        form = "--scaling" if scaling else "--settings"
+        raise Refusal(f"{form} has networks of its own: leave --problems out")
     problems = problems or (("small",) if quick else ("small", "large"))
     _check("problem", problems, ("small", "large"))
     for name in frameworks:
@@ -101,7 +118,13 @@ def bench(
     )
     draw: Callable[[], Markup]
     try:
-        if scaling:
+        if settings:
+            every = []
+            for share in shares(frameworks, repeats or (3 if quick else 9), quick):
+                every.append(share)
+                show_shares(console, share)
+            report = {"settings": [each.data() for each in every]}
+        elif scaling:
             costs = []
             for each in growth.scale(frameworks, repeats or 3, quick):
                 costs.append(each)
@@ -135,17 +158,11 @@ def _check(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
 
 def show(console: "Console", contest: "Contest") -> None:
     """Print a contest: rates, spread, and how many times as fast ours are."""
-    from rich.table import Table
-
     ours = contest.of("ours")
-    table = Table(
-        title=f"{contest.framework}, {contest.problem} network", title_justify="left"
-    )
-    table.add_column("")
-    for name in ("steps/s", "spread", "first run", "of the floor"):
-        table.add_column(name, justify="right")
-    for each in ours:
-        table.add_column(f"{each.name.removeprefix('tetrapla ')} is", justify="right")
+    short = [each.name.removeprefix("tetrapla ") for each in ours]
+    columns = ("", "steps/s", "spread", "first run", "of floor", *short)
+    caption = "The last columns: how many times as fast our fit is."
+    table = plain_table(f"{contest.framework}, {contest.problem} network", caption, columns)
     for result in contest.results:
         rival = result.kind in ("peer", "loop")
         times = [f"{each.times(result):.2f} x" if rival else "" for each in ours]
@@ -158,4 +175,17 @@ def show(console: "Console", contest: "Contest") -> None:
             *times,
             style="bold" if result.kind == "ours" else None,
         )
+    console.print(table)
+
+
+def show_shares(console: "Console", found: "Shares") -> None:
+    """Print what each setting leaves of a backend's speed."""
+    table = plain_table(
+        f"{found.backend}, small network",
+        "share: of the speed without the setting, in turn with it.",
+        ("", "steps/s", "spread", "share"),
+    )
+    for result in found.results:
+        rate, spread = f"{result.rate:,.0f}", f"{result.spread:.0%}"
+        table.add_row(result.name, rate, spread, f"{found.share(result):.2f}")
     console.print(table)

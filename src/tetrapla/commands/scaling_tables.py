@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tetrapla.commands.tables import plain_table
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -19,30 +21,13 @@ def show(console: "Console", found: "Scaling", plan: "Plan") -> None:
     console.print(_streams(found.framework, found.streams))
 
 
-def _table(title: str, caption: str, columns: Sequence[str]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=title,
-        title_justify="left",
-        caption=caption,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,  # eight columns fit without rules between them
-        pad_edge=False,
-    )
-    for name in columns:
-        table.add_column(name, justify="right")
-    return table
-
-
 def _costs(backend: str, costs: Sequence["Cost"], plan: "Plan") -> "Table":
     caption = (
         f"Points of at most {plan.limit:.0e} operations a step. start: what a fit needs "
         "beside its steps; needed: weights, gradient and two moments in float32."
     )
     names = ("parameters", "batch", "step", "floor", "times", "start", "memory", "needed")
-    table = _table(f"{backend}: a step of fit", caption, names)
+    table = plain_table(f"{backend}: a step of fit", caption, names)
     for cost in costs:
         table.add_row(
             f"{cost.parameters:,}",
@@ -59,11 +44,11 @@ def _costs(backend: str, costs: Sequence["Cost"], plan: "Plan") -> "Table":
 
 def _streams(framework: str, streams: Sequence["Stream"]) -> "Table":
     caption = (
-        "64-128-64-10, batch 32. ratio: the time in memory by that from a memory-mapped "
+        "64-128-64-10, batch 128. ratio: the time in memory by that from a memory-mapped "
         "file, which the system's cache holds."
     )
     names = ("backend", "samples", "steps", "in memory", "from file", "ratio")
-    table = _table(f"{framework}: a step on data of any size", caption, names)
+    table = plain_table(f"{framework}: a step on data of any size", caption, names)
     for each in streams:
         table.add_row(
             each.backend,

@@ -16,7 +16,7 @@ from tetrapla.data import MissingExtraError
 from tetrapla.parity.cases import TrainingCase
 from tetrapla.parity.suite_networks import trainings
 from tetrapla.spec.contract import Arrays
-from tetrapla.spec.loop import EpochReport
+from tetrapla.spec.reports import EpochReport
 
 SHOWN = "training/digits-adam"
 EPOCHS = 30

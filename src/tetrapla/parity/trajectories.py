@@ -24,8 +24,8 @@ from tetrapla.parity.drift import Curve, distance
 from tetrapla.parity.sharpness import sharpness
 from tetrapla.spec.contract import Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
-from tetrapla.spec.loop import StepReport
 from tetrapla.spec.optimizers import SGD
+from tetrapla.spec.reports import StepReport
 from tetrapla.spec.training import Training
 
 STEPS: Final = 1000

@@ -29,9 +29,9 @@ from tetrapla.parity.cases import (
 from tetrapla.parity.samples import fixed
 from tetrapla.spec.contract import Array, Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
-from tetrapla.spec.loop import StepReport
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.reports import StepReport
 from tetrapla.spec.state import TrainingState
 from tetrapla.spec.training import Training
 

@@ -37,7 +37,7 @@ from tetrapla.spec.initializers import (
     initializer,
 )
 from tetrapla.spec.layers import Dense, Dropout, Layer, Sequential, activated
-from tetrapla.spec.loop import EpochReport, Loop, Loops, Saving, StepReport
+from tetrapla.spec.loop import Loop, Loops
 from tetrapla.spec.losses import (
     LOSSES,
     BinaryCrossEntropy,
@@ -58,6 +58,7 @@ from tetrapla.spec.optimizers import (
     RMSProp,
     optimizer,
 )
+from tetrapla.spec.reports import EpochReport, Saving, StepReport
 from tetrapla.spec.schedules import (
     SCHEDULES,
     ConstantSchedule,

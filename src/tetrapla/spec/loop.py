@@ -14,6 +14,7 @@ from typing import Any, SupportsFloat, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tetrapla.spec.reports import EpochReport, Saving, StepReport
 from tetrapla.spec.state import Arrays, TrainingRun, TrainingState, advanced, copies
 from tetrapla.spec.stored import NUMBERS
 from tetrapla.spec.stretch import Pace, Position, Snapshots, Stretch, Together
@@ -23,54 +24,6 @@ T = TypeVar("T")
 
 ORDERS = 2**15  # samples: the orders of epochs that are made at once
 ENDS = 16  # of epochs, in a stretch, that are looked at
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What `on_step` is given: the step just done, and its batch's loss.
-
-    `state()` is a copy of all that resuming needs, as it is when it is asked
-    for; `stop()` ends the run after this step, to be resumed in the middle of
-    its epoch.
-    """
-
-    epoch: int
-    step: int
-    loss: float
-    state: Callable[[], TrainingState] = field(repr=False, compare=False)
-    stop: Callable[[], None] = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What `on_epoch` is given: the epoch just done, and its history row.
-
-    `weights()` is a copy of the weights as they are now, `state()` of all
-    that resuming needs; `stop()` ends the run here.
-    """
-
-    epoch: int
-    history: dict[str, float]
-    weights: Callable[[], Arrays]
-    state: Callable[[], TrainingState] = field(repr=False, compare=False)
-    stop: Callable[[], None] = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Where and when a run saves its state.
-
-    `save` is called at the end of every epoch, after every `every` steps
-    where that is a number, when a callback stops the run, and when
-    `interrupted()` says that the user wants to stop; then KeyboardInterrupt
-    ends the run, after a whole step. It may return before all is written;
-    `wait()` does not, and is called before a callback, which may look.
-    """
-
-    save: Callable[[TrainingState], None]
-    every: int | None = None
-    interrupted: Callable[[], bool] = lambda: False
-    wait: Callable[[], None] = lambda: None
 
 
 @dataclass
