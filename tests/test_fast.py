@@ -257,7 +257,6 @@ def test_tf_keeps_its_programs():
 
 def test_tf_lets_go_of_large_programs(monkeypatch):
     b = support.backend("tf")
-    fast = b.implementation.fast
-    monkeypatch.setattr(fast, "LARGE", 10)
+    monkeypatch.setattr("tetrapla.impls.tf.programs.LARGE", 10)
     b.fit(NET, WEIGHTS, (X, Y), training())
-    assert not fast.kept.programs
+    assert not b.implementation.fast.kept.programs

@@ -67,8 +67,12 @@ PARAMETERS = {
     ),
 }
 VMAP = "TensorFlow's and NumPy's columns train one learning rate after the other"
+ENDS = "a compiled program goes over the ends of epochs that are looked at"
 FILES_OF_ONE = {
     ("jax", "precision"): "float64 needs a scope in jax",
+    ("jax", "snapshots"): ENDS,
+    ("tf", "snapshots"): ENDS,
+    ("tf", "programs"): "a compiled function is of its variables, which jax's is not",
     ("jax", "masks"): "XLA must be kept from drawing masks twice",
     ("jax", "sweep"): VMAP,
     ("torch", "sweep"): VMAP,

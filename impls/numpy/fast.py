@@ -39,6 +39,11 @@ def bits_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"i{dtype.itemsize}")
 
 
+def constant(value: float, dtype: np.dtype[Any]) -> Array:
+    """Return a number that no operation has to convert again."""
+    return np.array(value, dtype)
+
+
 class Dense:
     """a = g(z), z = x W + b, and backward, for one batch size."""
 
@@ -56,6 +61,7 @@ class Dense:
         self.relu = isinstance(layer.activation, ReLU)
         self.identity = isinstance(layer.activation, Identity)
         inputs, outputs = layer.weight.shape
+        self.zero = constant(0, layer.weight.dtype)
         self.z = np.empty((batch, outputs), layer.weight.dtype)
         self.a = np.empty_like(self.z)
         self.off = np.empty(self.z.shape, np.bool_)
@@ -70,13 +76,13 @@ class Dense:
         if self.identity:
             return self.z
         if self.relu:
-            return np.maximum(self.z, 0, out=self.a)
+            return np.maximum(self.z, self.zero, out=self.a)
         return activation(self.activation, self.z)
 
     def backward(self, da: Array) -> Array:
         dz = da
         if self.relu:
-            np.less_equal(self.z, 0, out=self.off)
+            np.less_equal(self.z, self.zero, out=self.off)
             self.kept -= 1  # 1 becomes 0, and 0 becomes -1, all ones
             bits = dz.view(self.word)
             bits &= self.kept  # ten times as fast as where()
@@ -177,6 +183,11 @@ class Steps(Together):
             part = slice(start, start + BLOCK)
             s = {name: slot[part] for name, slot in self.slots.items()}
             self.blocks.append((self.theta[part], self.g[part], s))
+        if self.is_adam:
+            b1, b2 = hyper.beta1, hyper.beta2
+            numbers = b1, 1 - b1, b2, 1 - b2, hyper.eps
+            dtype = self.theta.dtype
+            self.constants = [constant(n, dtype) for n in numbers]
         block = min(BLOCK, len(self.theta))
         self.scratch = np.empty((2, block), self.theta.dtype)
         self.networks: dict[int, list[Dense | Dropout]] = {}
@@ -247,8 +258,10 @@ class Steps(Together):
                     self.gradients[name] += self.l2 * theta
         optimizer.t += 1
         update = self.adam if self.is_adam else optimizer.update
+        decays = optimizer.hyper.weight_decay != 0
         for theta, g, s in self.blocks:
-            g = optimizer.decay(theta, g, eta)
+            if decays:
+                g = optimizer.decay(theta, g, eta)
             update(theta, g, s, optimizer.t, eta)
 
     def adam(
@@ -259,13 +272,14 @@ class Steps(Together):
         c1 = bias_correction(hyper.beta1, t)
         c2 = bias_correction(hyper.beta2, t)
         a, b = self.scratch[0][: len(g)], self.scratch[1][: len(g)]
-        m *= hyper.beta1
-        m += np.multiply(1 - hyper.beta1, g, out=a)
-        v *= hyper.beta2
+        beta1, rest1, beta2, rest2, eps = self.constants
+        m *= beta1
+        m += np.multiply(rest1, g, out=a)
+        v *= beta2
         np.multiply(g, g, out=a)
-        v += np.multiply(1 - hyper.beta2, a, out=a)
+        v += np.multiply(rest2, a, out=a)
         np.sqrt(np.divide(v, c2, out=a), out=a)
-        a += hyper.eps
+        a += eps
         np.multiply(eta, np.divide(m, c1, out=b), out=b)
         b /= a
         theta -= b

@@ -2,18 +2,14 @@
 
 The steps are those of train_step; tf.while_loop does them one after the
 other where the data are, so that Python is left once for many. A
-program is of the variables of its model and optimizer, and takes
-seconds to trace and compile: they are kept together (`Kept`) for the
-next fit of the same network, which brings weights of its own.
+program is kept with its variables (programs.py) for the next fit of the
+same network, which brings weights of its own.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Hashable
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,13 +19,15 @@ from numpy.typing import NDArray
 from tetrapla.spec import Loop, Loss, Shapes, Stretch, Together
 
 from . import losses
+from .programs import kept
+from .snapshots import Snapshots
 from .training import train_step
 
+__all__ = ["Program", "fit", "kept"]
+
 SAMPLES = 2**14  # of a stretch, and no more steps
-ROWS = 2**15  # of data, that snapshots are measured with at once
 Sizes = tuple[int, ...]  # of batches
 EACH = ("at", "keys", "rates")  # one of each step
-LARGE = 2**26  # numbers in variables that are kept
 Given = dict[str, tf.Tensor]
 
 
@@ -202,85 +200,6 @@ class Program:
         if self.shown is not None:
             return np.array(self.shown[id(variable)])
         return np.array(variable.numpy())  # which may share its memory
-
-
-class Kept:
-    """Programs that no fit is using; those used least lately go."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.lock = Lock()
-        self.programs: OrderedDict[Hashable, Program] = OrderedDict()
-
-    @contextmanager
-    def lent(
-        self, key: Hashable, make: Callable[[], Program]
-    ) -> Iterator[Program]:
-        """Lend the program of this key, or a new one, to one fit."""
-        with self.lock:
-            program = self.programs.pop(key, None)
-        program = make() if program is None else program
-        try:
-            yield program
-        finally:
-            self.give(key, program)
-
-    def give(self, key: Hashable, program: Program) -> None:
-        """Take a program back, and let go of what is too much."""
-        with self.lock:
-            self.programs[key] = program
-            while (
-                len(self.programs) > self.most or self.numbers() > LARGE
-            ):
-                self.programs.popitem(last=False)
-
-    def numbers(self) -> int:
-        """Return how many numbers the variables of all hold."""
-        every = [v for p in self.programs.values() for v in p.variables]
-        return sum(v.shape.num_elements() for v in every)
-
-
-kept = Kept(most=16)
-
-
-@dataclass
-class Snapshots:
-    """What the variables were at each end of an epoch in a stretch."""
-
-    program: Program
-    shots: list[tf.Tensor]
-    count: int
-    device: str
-
-    def measure(self, x: Any, y: Any) -> list[tuple[Any, Any]]:
-        every: list[tuple[Any, Any]] = []
-        room = max(1, ROWS // len(x))
-        with tf.device(self.device):
-            x, y = tf.constant(x), tf.constant(y)
-            for first in range(0, self.count, room):
-                last = min(first + room, self.count)
-                bounds = tf.constant(first), tf.constant(last)
-                given = self.shots, *bounds, x, y
-                outputs, values = self.program.measured_each(*given)
-                pairs = zip(
-                    outputs.numpy(), values.numpy(), strict=True
-                )
-                every += pairs
-        return every
-
-    @cached_property
-    def arrays(self) -> list[NDArray[Any]]:
-        return [shot.numpy() for shot in self.shots]
-
-    @contextmanager
-    def shown(self, end: int) -> Iterator[None]:
-        """Let the variables be what they were, for who reads them."""
-        both = zip(self.program.variables, self.arrays, strict=True)
-        self.program.shown = {id(v): array[end] for v, array in both}
-        try:
-            yield
-        finally:
-            self.program.shown = None
 
 
 class Steps(Together):
