@@ -50,8 +50,8 @@ def test_a_contest_fits_a_terminal():
     rows = (
         result("tetrapla torch", "ours", 0.000123, 0.000124),
         result("tetrapla torch.nn", "ours", 0.02),
-        result("keras.fit on PyTorch", "peer", 0.4),
-        result("PyTorch, flat buffers, no graph kept", "loop", 0.02),
+        result("keras.fit on TensorFlow", "peer", 0.4),
+        result("epoch in one function", "loop", 0.02),
         result("PyTorch products", "products", 0.001),
         result("PyTorch floor", "floor", 0.001),
     )

@@ -81,15 +81,16 @@ class Runs:
     def search(self, span: float) -> None:
         """Find how many more units take `span` seconds more; the runs warm up.
 
-        Where they take long, they are the first round.
+        Or half of what one unit takes, where that is more. Where they take
+        long, they are the first round.
         """
-        took = 0.0
-        while took < span:
+        took = least = 0.0
+        while took <= least:
             few, many = self.run(1), self.run(1 + self.more)
-            took = many - few
-            if took < span:
+            took, least = many - few, max(span, few / 2)
+            if took <= least:
                 # by its estimate, and no leap: a short one is mostly noise
-                guess = self.more * 1.2 * span / max(took, 1e-9)
+                guess = self.more * 1.2 * least / max(took, 1e-9)
                 self.more = int(min(max(guess, 2 * self.more), 16 * self.more))
         if few + many > PATIENCE / 4:
             self.few, self.many = [few], [many]

@@ -135,11 +135,17 @@ class Dropout:
 def flattened(arrays: dict[str, Array]) -> Array:
     """Return one vector of all; each becomes a view of its part."""
     flat = np.concatenate([a.ravel() for a in arrays.values()])
-    start = 0
-    for name, a in arrays.items():
-        arrays[name] = flat[start : start + a.size].reshape(a.shape)
-        start += a.size
+    arrays |= parts(flat, arrays)
     return flat
+
+
+def parts(flat: Array, like: dict[str, Array]) -> dict[str, Array]:
+    """Return views of a vector, of these shapes."""
+    views, start = {}, 0
+    for name, a in like.items():
+        views[name] = flat[start : start + a.size].reshape(a.shape)
+        start += a.size
+    return views
 
 
 class Steps(Together):
@@ -157,11 +163,9 @@ class Steps(Together):
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.x, self.y, self.l2 = x, y, l2
         weights = optimizer.weights
-        self.gradients = {
-            n: np.zeros_like(w) for n, w in weights.items()
-        }
-        self.g = flattened(self.gradients)
         self.theta = flattened(weights)
+        self.g = np.empty_like(self.theta)
+        self.gradients = parts(self.g, weights)
         for i, layer in enumerate(model.layers):
             if isinstance(layer, layers.Dense):
                 layer.weight = weights[f"{i}.weight"]

@@ -446,7 +446,7 @@ class Backend:
         for name in training.metrics:
             history += [name] if validation is None else [name, f"val_{name}"]
         if resume is None:
-            state = self.implementation.init_optimizer(training.optimizer, w)
+            state = training.optimizer.first_state(w)
             empty: dict[str, list[float]] = {name: [] for name in history}
             start = TrainingState(0, 0, w, state, empty, loss=training.loss)
         else:

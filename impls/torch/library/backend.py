@@ -161,4 +161,9 @@ def check_of_model(
 
 def transposed(a: Array) -> Array:
     """Return a matrix from torch's layout, or in it; else as it is."""
-    return np.ascontiguousarray(a.T) if a.ndim == 2 else a
+    if a.ndim != 2:
+        return a
+    turned = np.empty(a.shape[::-1], a.dtype)
+    for i in range(0, len(a), 64):  # rows that stay in the cache
+        turned[:, i : i + 64] = a[i : i + 64].T
+    return turned

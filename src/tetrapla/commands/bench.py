@@ -160,8 +160,11 @@ def show(console: "Console", contest: "Contest") -> None:
     """Print a contest: rates, spread, and how many times as fast ours are."""
     ours = contest.of("ours")
     short = [each.name.removeprefix("tetrapla ") for each in ours]
-    columns = ("", "steps/s", "spread", "first run", "of floor", *short)
-    caption = "The last columns: how many times as fast our fit is."
+    columns = ("", "steps/s", "spread", "first", "floor", *short)
+    caption = (
+        "first: the first run, compiling included. floor: the share of its speed. The last "
+        "columns: how many times as fast our fit is."
+    )
     table = plain_table(f"{contest.framework}, {contest.problem} network", caption, columns)
     for result in contest.results:
         rival = result.kind in ("peer", "loop")

@@ -18,8 +18,9 @@ def plain_table(title: str, caption: str, columns: Sequence[str]) -> "Table":
         caption=caption,
         caption_justify="left",
         box=box.SIMPLE_HEAD,  # eight columns fit without rules between them
+        padding=(0, 0, 0, 1),
         pad_edge=False,
     )
     for name in columns:
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     return table

@@ -34,10 +34,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tetrapla.spec import checks
 from tetrapla.spec.dialects import PRESETS
 from tetrapla.spec.errors import InvalidInputError
 
+Arrays = dict[str, NDArray[Any]]
 DECAYS = ("coupled", "decoupled")
 EPS_PLACES = ("outside", "inside")
 ADAM_EPS_PLACES = ("outside", "inside", "uncorrected")
@@ -101,6 +105,22 @@ class Optimizer:
     def _preset(cls, library: str, lr: float | None, changes: dict[str, Any]) -> Self:
         given = changes if lr is None else changes | {"lr": lr}
         return cls(**PRESETS[library][cls.name] | given)
+
+    def first_state(self, weights: Arrays) -> Arrays:
+        """Return the state before the first step: "t" and all slots.
+
+        >>> SGD(0.1, momentum=0.9).first_state({"0.bias": np.ones(2)})
+        {'t': array(0), 'velocity/0.bias': array([0., 0.])}
+        """
+        state: Arrays = {"t": np.array(0, np.int64)}
+        for slot, first in self.slots.items():
+            for name, w in weights.items():
+                # zeros that nobody has written to take no memory yet
+                zeros = np.zeros(w.shape, w.dtype)
+                state[f"{slot}/{name}"] = (
+                    zeros if first == 0 else zeros + w.dtype.type(first)
+                )
+        return state
 
     def _check(self, check: Callable[[str, object], Any], *names: str) -> None:
         for name in names:
