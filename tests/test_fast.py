@@ -207,6 +207,49 @@ def test_a_stretch_goes_over_epochs_that_are_looked_at(backend, monkeypatch, tmp
                     np.testing.assert_array_equal(another.best[n], w)
 
 
+def test_the_masks_of_many_steps_are_those_of_each(monkeypatch):
+    b = support.backend("jax", "float64")  # which draws 32 steps' at once
+    given = training(epochs=30, batch_size=3)
+    whole = b.fit(NET, WEIGHTS, (X, Y), given)
+    plain = b.fit(NET, WEIGHTS, (X, Y), given, plain=True)
+    assert whole.state.step == 120
+    np.testing.assert_allclose(whole.history["loss"], plain.history["loss"], rtol=1e-9)
+    for draws in (1, 7):
+        monkeypatch.setattr("tetrapla.impls.jax.masks.DRAWS", draws)
+        b.implementation.fast.program.cache_clear()
+        assert_same_state(b.fit(NET, WEIGHTS, (X, Y), given).state, whole.state)
+    b.implementation.fast.program.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["tf", "jax"])
+def test_snapshots_are_measured_some_at_a_time(name, monkeypatch):
+    b = support.backend(name)
+    given = training(epochs=9, metrics=("accuracy",))
+    asked = NET, WEIGHTS, (X, Y), given
+    whole = b.fit(*asked, validation=(X[:7], Y[:7]))
+    monkeypatch.setattr(f"tetrapla.impls.{name}.snapshots.ROWS", 30)
+    again = b.fit(*asked, validation=(X[:7], Y[:7]))
+    for key, row in whole.history.items():
+        np.testing.assert_allclose(again.history[key], row, rtol=1e-6)
+
+
+def test_a_report_outlives_a_run_that_failed(backend):
+    asked = NET, WEIGHTS, (X, Y), training(optimizer=rule_of(backend))
+    reports = []
+
+    def fail(report):
+        reports.append((report, report.weights()))
+        raise KeyError(report.epoch)
+
+    with pytest.raises(KeyError):
+        backend.fit(*asked, on_epoch=fail)
+    other = {name: w + 1 for name, w in WEIGHTS.items()}
+    backend.fit(NET, other, *asked[2:])
+    (report, weights), *_ = reports
+    for name, w in report.weights().items():
+        np.testing.assert_array_equal(w, weights[name])
+
+
 def test_who_stops_inside_a_stretch_goes_on_as_if_not(backend):
     given = training(
         epochs=9, optimizer=rule_of(backend), early_stopping=tp.EarlyStopping(8)

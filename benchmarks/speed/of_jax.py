@@ -55,13 +55,14 @@ def update(theta: Any, state: Any, x: Array, y: Array) -> tuple[Any, Any, Array]
 def per_step(problem: Problem) -> Callable[[], float]:
     """optax.readthedocs.io, Getting started: a jitted step."""
     x, y = map(jnp.asarray, problem.data())
+    first = parameters(problem)
 
     @jax.jit
     def step(theta: Any, state: Any, rows: Array) -> tuple[Any, Any, Array]:
         return update(theta, state, x[rows], y[rows])
 
     def run() -> float:
-        theta, key = parameters(problem), jax.random.key(1)
+        theta, key = first, jax.random.key(1)
         state = ADAM.init(theta)
         for _ in range(problem.epochs):
             key, subkey = jax.random.split(key)
@@ -76,6 +77,7 @@ def per_step(problem: Problem) -> Callable[[], float]:
 def scan(problem: Problem) -> Callable[[], float]:
     x, y = map(jnp.asarray, problem.data())
     whole, batch = problem.whole, problem.batch
+    first = parameters(problem)
 
     @jax.jit
     def epoch(theta: Any, state: Any, key: Array) -> tuple[Any, Any, Array]:
@@ -89,7 +91,7 @@ def scan(problem: Problem) -> Callable[[], float]:
         return *carry, losses.mean()
 
     def run() -> float:
-        theta, key = parameters(problem), jax.random.key(1)
+        theta, key = first, jax.random.key(1)
         state = ADAM.init(theta)
         for _ in range(problem.epochs):
             key, subkey = jax.random.split(key)

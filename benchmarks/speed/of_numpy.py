@@ -99,10 +99,12 @@ def by_hand(problem: Problem) -> Callable[[], float]:
     x, y = problem.data()
     onehot = np.eye(10, dtype=np.float32)
     rng = np.random.default_rng(1)
+    theta, (w1, w2, w3), (b1, b2, b3) = parameters(problem)
+    grad, (g1, g2, g3), (h1, h2, h3) = parameters(problem)
+    first = theta.copy()
 
     def run() -> float:
-        theta, (w1, w2, w3), (b1, b2, b3) = parameters(problem)
-        grad, (g1, g2, g3), (h1, h2, h3) = parameters(problem)
+        theta[...] = first
         update, t, total = adam(theta), 0, 0.0
         sizes = {problem.batch, problem.n % problem.batch} - {0}
         widths = problem.widths

@@ -68,14 +68,16 @@ def steps(problem: Problem) -> Callable[[], float]:
     """tensorflow.org/guide/core, with tf.data replaced by slices."""
     x, y = map(tf.constant, problem.data())
     network = Network(problem)
-    step = tf.function(network.step, reduce_retracing=True)
+
+    @tf.function(reduce_retracing=True)
+    def step(rows: Any) -> Any:
+        return network.step(tf.gather(x, rows), tf.gather(y, rows))
 
     def run() -> float:
         for _ in range(problem.epochs):
             order = tf.random.shuffle(tf.range(problem.n))
             for at in range(0, problem.n, problem.batch):
-                rows = order[at : at + problem.batch]
-                loss = step(tf.gather(x, rows), tf.gather(y, rows))
+                loss = step(order[at : at + problem.batch])
         return float(loss)
 
     return run
@@ -118,14 +120,13 @@ def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
             g3 = tf.matmul(z2, z3, transpose_a=True)
             g2 = tf.matmul(z1, d2, transpose_a=True)
             g1 = tf.matmul(x, tf.matmul(d2, w2, transpose_b=True), transpose_a=True)
-            # as small as not to overflow, and not to be left out
-            g = [1e-12 * each for each in (g1, g2, g3)]
-            if optimizer:
+            if optimizer:  # a bias stands for its gradient: its sum is no product
                 pairs = zip((g1, g2, g3), network.theta[1::2], strict=True)
                 network.update([each for pair in pairs for each in pair])
             else:
-                for p, each in zip((w1, w2, w3), g, strict=True):
-                    p.assign_sub(each)
+                for p, each in zip((w1, w2, w3), (g1, g2, g3), strict=True):
+                    # as small as not to overflow, and not to be left out
+                    p.assign_sub(1e-12 * each)
 
     def run(passes: int = problem.passes) -> None:
         go(tf.constant(passes))

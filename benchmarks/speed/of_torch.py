@@ -24,7 +24,7 @@ def contestants(problem: Problem) -> list[Contestant]:
             "fused Adam on slices", "loop", "randperm, fused=True", steps, slices(problem)
         ),
         Contestant(
-            "flat buffers", "loop", "gradients into one vector", steps, flat(problem)
+            "by hand, no graph", "loop", "flat buffers, fused Adam", steps, flat(problem)
         ),
     ]
     if problem.compiled:
@@ -87,29 +87,44 @@ def slices(problem: Problem) -> Callable[[], float]:
 
 
 def flat(problem: Problem) -> Callable[[], float]:
-    """Parameters and gradients are views of one vector each, for one fused Adam."""
+    """Backpropagation by hand, no graph; one vector of parameters, one of gradients."""
     x, y = tensors(problem)
-    net = model(problem)
-    theta = nn.utils.parameters_to_vector(net.parameters()).detach()
-    g, m, v = (torch.zeros_like(theta) for _ in range(3))
-    at = 0
-    for p in net.parameters():
-        part = slice(at, at + p.numel())
-        p.data, p.grad = theta[part].view(p.shape), g[part].view(p.shape)
-        at += p.numel()
-    t = torch.zeros(())
+    onehot = functional.one_hot(y, problem.widths[-1]).float()
+    (w1, b1, w2, b2, w3, b3), theta = vector(problem)
+    (g1, h1, g2, h2, g3, h3), g = vector(problem)
+    m, v, t = torch.zeros_like(theta), torch.zeros_like(theta), torch.zeros(())
 
+    @torch.no_grad()
     def run() -> float:
         for _ in range(problem.epochs):
-            for rows in torch.randperm(problem.n).split(problem.batch):
-                g.zero_()
-                loss = functional.cross_entropy(net(x[rows]), y[rows])
-                loss.backward()
-                with torch.no_grad():
-                    fused(theta, g, m, v, t)
-        return loss.item()
+            order = torch.randperm(problem.n)
+            both = x[order].split(problem.batch), onehot[order].split(problem.batch)
+            for xb, yb in zip(*both, strict=True):
+                a1 = torch.addmm(b1, xb, w1).relu_()
+                a2 = torch.addmm(b2, a1, w2).relu_()
+                z = torch.addmm(b3, a2, w3)
+                d = torch.softmax(z, 1).sub_(yb).div_(len(xb))
+                torch.mm(a2.t(), d, out=g3)
+                torch.sum(d, 0, out=h3)
+                d = torch.mm(d, w3.t()).mul_(a2 > 0)
+                torch.mm(a1.t(), d, out=g2)
+                torch.sum(d, 0, out=h2)
+                d = torch.mm(d, w2.t()).mul_(a1 > 0)
+                torch.mm(xb.t(), d, out=g1)
+                torch.sum(d, 0, out=h1)
+                fused(theta, g, m, v, t)
+        return functional.cross_entropy(z, yb).item()
 
     return run
+
+
+def vector(problem: Problem) -> tuple[list[Tensor], Tensor]:
+    """Return w1, b1, w2 ..., as views of one vector, and that."""
+    net = model(problem)
+    own = [p.detach().t() if p.ndim == 2 else p.detach() for p in net.parameters()]
+    flat = torch.cat([p.flatten() for p in own])
+    parts = flat.split([p.numel() for p in own])
+    return [part.view(p.shape) for part, p in zip(parts, own, strict=True)], flat
 
 
 def fused(theta: Tensor, g: Tensor, m: Tensor, v: Tensor, t: Tensor) -> None:
@@ -169,12 +184,9 @@ def compiled(problem: Problem) -> Callable[[], float]:
 
 def floor(problem: Problem, optimizer: bool = True) -> Callable[..., None]:
     x = tensors(problem)[0][: problem.batch]
-    net = model(problem)
-    w1, w2, w3 = (p.detach().t().contiguous() for p in net.parameters() if p.ndim == 2)
-    g1, g2, g3 = (torch.empty_like(w) for w in (w1, w2, w3))
-    theta = nn.utils.parameters_to_vector(net.parameters()).detach()
-    g, m, v = (torch.zeros_like(theta) for _ in range(3))
-    t = torch.zeros(())
+    (w1, _, w2, _, w3, _), theta = vector(problem)
+    (g1, _, g2, _, g3, _), g = vector(problem)
+    m, v, t = torch.zeros_like(theta), torch.zeros_like(theta), torch.zeros(())
     z1, z2, z3 = (torch.empty(len(x), d) for d in problem.widths[1:])
     d1, d2 = torch.empty_like(z1), torch.empty_like(z2)
 

@@ -64,8 +64,7 @@ def program(
         carry: Any, steps: dict[str, Array], x: Array, y: Array
     ) -> tuple[Any, Array, Any]:
         """Return the losses too, and what it was at epochs' ends."""
-        last = steps["runs"][steps["count"] - 1, -1]
-        every = draw(dropouts, steps, last, max(sizes))
+        every = draw(dropouts, steps, max(sizes))
 
         def body(size: int, i: Array, carry: Any) -> Any:
             inner, values = carry

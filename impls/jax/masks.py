@@ -30,9 +30,9 @@ class Masks(dict[int, Array]):
 
 
 def draw(
-    dropouts: Dropouts, steps: dict[str, Array], last: Array, batch: int
+    dropouts: Dropouts, steps: dict[str, Array], batch: int
 ) -> Masks | None:
-    """Return the masks of the steps before the last."""
+    """Return the masks of the steps in runs."""
     if not dropouts:
         return None
     count = len(steps["keys"])
@@ -56,7 +56,10 @@ def draw(
         return jax.tree.map(put, every, jax.vmap(of_step)(keys))
 
     every = empty(jax.eval_shape(of_step, steps["keys"][0]), count)
-    return lax.fori_loop(0, -(-last // at_once), of_some, every)
+    first = steps["runs"][0, 0]
+    last = steps["runs"][steps["count"] - 1, -1]
+    pieces = first // at_once, -(-last // at_once)
+    return lax.fori_loop(*pieces, of_some, every)
 
 
 def empty(like: Any, room: int) -> Any:

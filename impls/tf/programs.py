@@ -25,14 +25,16 @@ class Kept:
     def lent(
         self, key: Hashable, make: Callable[[], Any]
     ) -> Iterator[Any]:
-        """Lend the program of this key, or a new one, to one fit."""
+        """Lend the program of this key, or a new one, to one fit.
+
+        One that fails keeps it: who has a report may still ask for the
+        weights.
+        """
         with self.lock:
             program = self.programs.pop(key, None)
         program = make() if program is None else program
-        try:
-            yield program
-        finally:
-            self.give(key, program)
+        yield program
+        self.give(key, program)
 
     def give(self, key: Hashable, program: Any) -> None:
         """Take a program back, and let go of what is too much."""

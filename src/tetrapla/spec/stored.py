@@ -1,8 +1,7 @@
 """Samples that stay in a memory-mapped file: read as they are needed.
 
 What numpy.load(..., mmap_mode="r") and numpy.memmap return may be larger than
-memory. A fast loop reads a stretch's rows at once, in the order in which they
-lie in the file.
+memory. A fast loop reads a stretch's rows at once, in the order of its batches.
 """
 
 import mmap
