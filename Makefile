@@ -80,8 +80,8 @@ soak: install
 	$(BIN)/python benchmarks/soak.py --count 10000
 
 bench: install
-	mkdir -p build docs/figures
-	$(BIN)/tetrapla bench --json build/speed.json --svg docs/figures/speed.svg
+	mkdir -p docs/figures
+	$(BIN)/tetrapla bench --json docs/figures/speed.json --svg docs/figures/speed.svg
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/memory.py --dtype float32
 	$(BIN)/python benchmarks/memory.py --dtype float64

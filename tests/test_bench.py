@@ -34,10 +34,10 @@ def text(show, found):
 
 def test_everybody_runs_in_turn():
     order = []
-    both = [Contestant(n, "ours", "", 1, lambda n=n: order.append(n)) for n in "ab"]
-    a, b = contest(both, 3)
-    assert order == [*"ab", *"ab", *"ba", *"ab"]
-    assert len(a.seconds) == len(b.seconds) == 3
+    each = [Contestant(n, "ours", "", 1, lambda n=n: order.append(n)) for n in "abc"]
+    a, *_, c = contest(each, 3)
+    assert order == [*"abc", *"abc", *"bac", *"cab"]
+    assert len(a.seconds) == len(c.seconds) == 3
 
 
 def test_times_are_of_each_round():

@@ -1,8 +1,9 @@
 """Runs of everybody in alternation, in one process.
 
 A contestant is prepared once (its framework compiles, its first run warms
-up), and then trained `repeats` times, all in turn and each time beginning
-with another one, so that what the machine does meanwhile falls on all.
+up), and then trained `repeats` times, all in turn, each time beginning with
+another one and every other time backwards, so that what the machine does
+meanwhile, and what one leaves to the next, falls on all.
 """
 
 import gc
@@ -77,7 +78,7 @@ def contest(contestants: Sequence[Contestant], repeats: int) -> Iterator[Result]
     seconds: list[list[float]] = [[] for _ in contestants]
     for turn in range(repeats):
         for i in range(len(contestants)):
-            place = (i + turn) % len(contestants)
+            place = (turn + (i if turn % 2 == 0 else -i)) % len(contestants)
             gc.collect()
             began = time.perf_counter()
             contestants[place].run()

@@ -42,7 +42,7 @@ class Plan:
 WHOLE = Plan(
     tuple(10**i for i in range(3, 9)),
     (1, 32, 512, 8192),
-    limit=1e11,
+    limit=2e10,
     span=0.1,
     samples=(1_024, 9_984, 99_968, 999_936),
 )

@@ -35,7 +35,7 @@ BACKENDS = {
     "tf": ("tf", "tf.keras"),
     "jax": ("jax", "jax.flax"),
 }
-PATIENCE = 10.0  # seconds for all rounds of a run: one is done in any case
+PATIENCE = 4.0  # seconds for all rounds of a run: one is done in any case
 Data = tuple[Array, Array]
 
 
