@@ -69,8 +69,10 @@ class Loop:
     _reached: int = field(default=0, init=False)  # the epoch that it ends in
     _asked: bool = field(default=False, init=False)  # for the state in a stretch
     _position: Position | None = field(default=None, init=False)
-    _end: int | None = field(default=None, init=False)  # of an epoch: we are there
-    _best: int | None = field(default=None, init=False)  # end: its weights are not read
+    # which of the stretch's ends of epochs the run is counted to, and which had
+    # the best weights, not read yet; what was evaluated at those still to come
+    _end: int | None = field(default=None, init=False)
+    _best: int | None = field(default=None, init=False)
     _rows: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -366,7 +368,8 @@ class Loop:
             self._align()
         row = {"loss": self.state.loss_sum / self.state.position}
         if self.evaluate is not None:
-            self._rows = self._rows or self.evaluate(self)
+            if not self._rows:
+                self._rows = self.evaluate(self)
             row |= self._rows.pop(0)
         for name, values in self.state.history.items():
             values.append(row[name])
