@@ -202,10 +202,21 @@ def softplus(z: Bounded) -> Bounded:
 
 def softmax(z: Bounded) -> Bounded:
     """Return exp(z_i) / sum_j exp(z_j) over the last axis."""
-    z = shifted(z)
-    e = z.apply("exp")
+    d = shifted(z)
+    e = d.apply("exp")
     total = e.sum(-1, keepdims=True)
-    return widest(e / total, (z - total.apply("log")).apply("exp"))
+    a = widest(e / total, (d - total.apply("log")).apply("exp"))
+    return beside_nan(z, a) if habits.SOFTMAX_HIDES_NAN in z.ar.habits else a
+
+
+def beside_nan(z: Bounded, a: Bounded) -> Bounded:
+    """Return a, of which nothing is claimed where another of its row is NaN."""
+    itself = np.isnan(z.floats)
+    beside = np.isnan(a.floats) & ~itself
+    result = a._with(a.value)
+    result.error = np.where(beside, np.inf, a.error)
+    result.likely = np.where(beside, np.inf, a.likely)
+    return result
 
 
 def softmax_gradient(z: Bounded, da: Bounded) -> Bounded:

@@ -59,5 +59,8 @@ LOG_SUM_CANCELS: Final = "cross-entropy subtracts the logit from log sum exp"
 # softmax(z) - y, for rows of labels that add up to 1 but for rounding too.
 ROWS_OF_ONE: Final = "cross-entropy takes rows of labels to add up to 1"
 
+# The largest of a row is taken by an instruction that passes over NaN.
+SOFTMAX_HIDES_NAN: Final = "softmax passes over a NaN in its row"
+
 # No step where the sum of squares is 0: a square may have been flushed.
 NO_STEP_AT_ZERO: Final = "Adagrad takes no step where its sum is 0"

@@ -17,6 +17,8 @@ class Deviation:
     """One habit of some backends: the cause, a source, and where it shows.
 
     `presets` are the optimizers that have it with the library's own defaults.
+    `setting` is a variable of the environment, and the value with which it shows
+    on every machine: the default is the CPU's.
     """
 
     habit: str
@@ -26,6 +28,7 @@ class Deviation:
     seen: tuple[str, str]  # a case of the suite, and the dtype
     dtypes: tuple[str, ...] = ("float32", "float64")
     presets: tuple[str, ...] = ()
+    setting: tuple[str, str] | None = None
 
 
 TABLE: tuple[Deviation, ...] = (
@@ -168,6 +171,17 @@ TABLE: tuple[Deviation, ...] = (
         "https://www.tensorflow.org/api_docs/python/tf/nn/gelu",
         ("activation/gelu_erf", "float64"),
         dtypes=("float64",),
+    ),
+    Deviation(
+        habits.SOFTMAX_HIDES_NAN,
+        ("tf.keras",),
+        "takes a row's largest number with an instruction that passes over NaN, where "
+        "oneDNN computes softmax (float32, on CPUs with AVX512-VNNI or AVX-VNNI): beside "
+        "a NaN the probabilities are 0",
+        "https://github.com/tensorflow/tensorflow/pull/55408",
+        ("activation/softmax-nan", "float32"),
+        dtypes=("float32",),
+        setting=("TF_ENABLE_ONEDNN_OPTS", "1"),
     ),
     Deviation(
         habits.CLIPPED_PROBABILITY,
