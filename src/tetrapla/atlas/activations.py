@@ -1,5 +1,8 @@
 """Rows: activations, their forms, defaults and kinks."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from typing import Any
 
@@ -129,6 +132,43 @@ def jax_where(z: float) -> float:
     import jax.numpy as jnp
 
     return float(jax.grad(lambda x: jnp.where(x > 0, x, jnp.exp(x) - 1))(z))
+
+
+def tf_softmax_beside_nan(onednn: str = "1") -> float:
+    """Return the softmax of (0, NaN, 1) at 0, in a process with oneDNN on or off.
+
+    TensorFlow reads the setting once, as it starts. Without it, it goes by the CPU.
+    """
+    code = """
+import tensorflow as tf
+z = tf.constant([[0.0, float("nan"), 1.0]])
+with tf.device("/CPU:0"):
+    print(float(tf.nn.softmax(z)[0, 0]))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": onednn},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(ran.stdout)
+
+
+def torch_softmax_beside_nan() -> float:
+    """Return the softmax of (0, NaN, 1) at 0."""
+    import torch
+
+    z = torch.tensor([0.0, float("nan"), 1.0])
+    return float(torch.softmax(z, dim=0)[0])
+
+
+def jax_softmax_beside_nan() -> float:
+    """Return the softmax of (0, NaN, 1) at 0."""
+    import jax
+    import jax.numpy as jnp
+
+    return float(jax.nn.softmax(jnp.array([0.0, jnp.nan, 1.0]))[0])
 
 
 ROWS = (
@@ -307,5 +347,27 @@ ROWS = (
         ),
         ("elu", "where", "nan", "gradient"),
         never="put a where inside too: exp(where(z > 0, 0, z)).",
+    ),
+    Row(
+        "softmax-nan",
+        "activations",
+        "The softmax of a row with a NaN, by oneDNN",
+        "softmax of (0, NaN, 1), float32, at the first: NaN, mathematically",
+        "TensorFlow lets oneDNN compute it on CPUs with AVX512-VNNI or AVX-VNNI: there "
+        "the row's largest number is taken by an instruction that passes over NaN, and "
+        "what is beside the NaN becomes 0. The answer here is with oneDNN on; it is off "
+        "by default on other CPUs. In float64, and in log softmax, it is NaN.",
+        {
+            "torch": torch_softmax_beside_nan,
+            "keras": tf_softmax_beside_nan,
+            "jax": jax_softmax_beside_nan,
+        },
+        (
+            "https://github.com/tensorflow/tensorflow/pull/55408",
+            "https://github.com/uxlfoundation/oneDNN/blob/main/src/cpu/x64/jit_uni_softmax.cpp",
+        ),
+        ("softmax", "nan", "onednn"),
+        align={"torch": {}, "keras": {"onednn": "0"}, "jax": {}},
+        write={"keras": 'os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # before the import'},
     ),
 )

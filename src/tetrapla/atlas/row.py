@@ -85,9 +85,13 @@ class Observed:
 
     @property
     def apart(self) -> float | None:
-        """The largest difference of two answers, where they are numbers."""
+        """The largest difference of two answers, where they are finite numbers."""
         numbers = [a for a in self.answers.values() if isinstance(a, float)]
-        if len(numbers) < len(self.answers) or not numbers:
+        if (
+            len(numbers) < len(self.answers)
+            or not numbers
+            or not all(map(math.isfinite, numbers))
+        ):
             return None
         return max(numbers) - min(numbers)
 
