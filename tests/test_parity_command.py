@@ -182,7 +182,8 @@ def test_processes_give_what_one_process_gives():
     )
     pairwise = Pairwise()
     loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
-    assert found == list(engine.run(chosen, loaded, on_check=pairwise))
+    alone = list(engine.run(chosen, loaded, on_check=pairwise))
+    assert repr(found) == repr(alone)  # as text, in which NaN is itself
     assert sorted(heard) == sorted((v.case, v.backend, v.dtype) for v in found)
     assert list(kept.pairs()) == list(pairwise.pairs())
     assert not absent
