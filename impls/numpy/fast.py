@@ -1,12 +1,14 @@
 """The loop of training.py, faster: arrays that are made once.
 
-Each number is computed as layers.py, losses.py and optimizers.py do,
-rounding by rounding. What differs is where it is written: products,
-relu and dropout go into arrays that are there already; the weights are
-one vector, of which the layers' are views, so that a rule is called
-once for all; rows, masks and losses are those of many steps at once.
+Products, relu and dropout are those of layers.py, written into arrays
+that are there already. Sums over a batch are products with ones, which
+BLAS adds up in an order of its own, and Adam's two corrections are one
+factor each. The weights are one vector, of which the layers' are views,
+so that a rule is called once for all; rows, masks and losses are those
+of many steps at once.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +64,8 @@ class Dense:
         self.identity = isinstance(layer.activation, Identity)
         inputs, outputs = layer.weight.shape
         self.zero = constant(0, layer.weight.dtype)
+        self.one = constant(1, np.dtype(np.int8))
+        self.ones = np.ones(batch, layer.weight.dtype)
         self.z = np.empty((batch, outputs), layer.weight.dtype)
         self.a = np.empty_like(self.z)
         self.off = np.empty(self.z.shape, np.bool_)
@@ -71,7 +75,7 @@ class Dense:
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        np.matmul(x, self.weight, out=self.z)
+        np.dot(x, self.weight, out=self.z)
         self.z += self.bias
         if self.identity:
             return self.z
@@ -83,16 +87,17 @@ class Dense:
         dz = da
         if self.relu:
             np.less_equal(self.z, self.zero, out=self.off)
-            self.kept -= 1  # 1 becomes 0, and 0 becomes -1, all ones
+            # 1 becomes 0, and 0 becomes -1, all ones
+            np.subtract(self.kept, self.one, out=self.kept)
             bits = dz.view(self.word)
             bits &= self.kept  # ten times as fast as where()
         elif not self.identity:
             dz = activation_gradient(self.activation, self.z, da)
-        np.matmul(self.x.T, dz, out=self.weight_grad)
-        np.add.reduce(dz, axis=0, out=self.bias_grad)
+        np.dot(self.x.T, dz, out=self.weight_grad)
+        np.dot(self.ones, dz, out=self.bias_grad)
         if self.first:  # nobody asks for the gradient of the data
             return dz
-        return np.matmul(dz, self.weight.T, out=self.dx)
+        return np.dot(dz, self.weight.T, out=self.dx)
 
 
 class Dropout:
@@ -197,6 +202,7 @@ class Steps(Together):
         self.networks: dict[int, list[Dense | Dropout]] = {}
         outputs = list(weights.values())[-1].size
         self.no_outputs = np.empty((0, outputs), self.theta.dtype)
+        self.column = np.ones((outputs, 1), self.theta.dtype)
 
     def network(self, batch: int) -> list[Dense | Dropout]:
         """Return the layers, with arrays for batches of that size."""
@@ -247,12 +253,14 @@ class Steps(Together):
         highest = np.maximum.reduce(outputs, axis=1, keepdims=True)
         da = np.subtract(outputs, highest)
         np.exp(da, out=da)
-        da /= np.add.reduce(da, axis=1, keepdims=True)
+        da /= np.dot(da, self.column)
         # rows that add up to 1, but for rounding
         if self.y.ndim == 2:
-            da *= np.add.reduce(y, axis=1, keepdims=True)
+            da *= np.dot(y, self.column)
         da -= y
-        return da / len(y) if self.loss.reduction == "mean" else da
+        if self.loss.reduction == "mean":
+            da /= len(y)
+        return da
 
     def update(self, eta: float) -> None:
         optimizer = self.optimizer
@@ -271,7 +279,7 @@ class Steps(Together):
     def adam(
         self, theta: Array, g: Array, s: Slots, t: int, eta: float
     ) -> None:
-        """Adam.update, into arrays that are there already."""
+        """Adam: theta -= eta / c1 m / (sqrt(v) / sqrt(c2) + eps)."""
         hyper, m, v = self.optimizer.hyper, s["m"], s["v"]
         c1 = bias_correction(hyper.beta1, t)
         c2 = bias_correction(hyper.beta2, t)
@@ -282,10 +290,11 @@ class Steps(Together):
         v *= beta2
         np.multiply(g, g, out=a)
         v += np.multiply(rest2, a, out=a)
-        np.sqrt(np.divide(v, c2, out=a), out=a)
+        np.sqrt(v, out=a)
+        a *= 1 / math.sqrt(c2)
         a += eps
-        np.multiply(eta, np.divide(m, c1, out=b), out=b)
-        b /= a
+        np.divide(m, a, out=b)
+        b *= eta / c1
         theta -= b
 
     def keep(self) -> tuple[Array, dict[str, Array], int]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from tetrapla.spec import (
     Adam,
@@ -236,15 +235,15 @@ class Steps(Together):
             optimizer.update(theta, g, self.slots, group["t"], eta)
             return
         hyper = optimizer.hyper
-        self.t.fill_(group["t"] - 1)  # adam adds 1
-        adam(
+        self.t.fill_(group["t"])
+        # what torch.optim.Adam(fused=True) calls in the end
+        torch._fused_adam_(
             [theta],
             [g],
             [self.slots["m"]],
             [self.slots["v"]],
             [],
             [self.t],
-            fused=True,
             amsgrad=False,
             beta1=hyper.beta1,
             beta2=hyper.beta2,
