@@ -177,7 +177,8 @@ class Checkpoints:
             with _interruptions() as interrupted, ThreadPoolExecutor(1) as thread:
                 writer = _Writer(thread, written, self.keep)
                 try:
-                    yield Saving(writer.save, self.every, interrupted, writer.wait)
+                    every, keep = self.every, self.keep
+                    yield Saving(writer.save, every, interrupted, writer.wait, keep)
                 finally:
                     writer.wait()
 

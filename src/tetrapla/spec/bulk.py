@@ -15,7 +15,7 @@ from tetrapla.spec import threefry
 
 Keys = NDArray[np.uint32]  # (keys, 2)
 
-AT_ONCE = 2**18  # words
+AT_ONCE = 2**16  # words: three arrays of them stay in the cache
 
 
 def fold_in(key: threefry.Key, data: NDArray[np.integer]) -> Keys:
@@ -53,10 +53,11 @@ def _pieces(keys: Keys, n: int) -> Iterator[tuple[tuple[slice, slice], Keys]]:
     arrays = np.empty((3, height, width), np.uint32)
     for j in range(0, n, width):
         index = np.arange(j, min(j + width, n))
+        high, low = (index >> 32).astype(np.uint32), index.astype(np.uint32)
         for i in range(0, len(keys), height):
             some = keys[i : i + height]
             x0, x1, scratch = arrays[:, : len(some), : len(index)]
-            x0[...], x1[...] = index >> 32, index & 0xFFFFFFFF
+            x0[...], x1[...] = high, low
             threefry.encrypt(some[:, :1], some[:, 1:], x0, x1, scratch)
             x0 ^= x1
             yield (slice(i, i + height), slice(j, j + width)), x0

@@ -342,6 +342,18 @@ class Loop:
         if self.saving is not None:
             self.saving.save(self.snapshot())
 
+    @property
+    def _overtaken(self) -> bool:
+        """Whether the epochs done with this one leave its checkpoint no place."""
+        stopping = (self.training.convergence_threshold, self.training.early_stopping)
+        callbacks = (self.on_step, self.on_epoch)  # who may look at it, or stop
+        if self._end is None or any(each is not None for each in (*stopping, *callbacks)):
+            return False
+        assert self._position is not None
+        later = len(self._position.stretch.ends) - 1 - self._end
+        keep = None if self.saving is None else self.saving.keep
+        return keep is not None and later >= keep
+
     def _wait(self) -> None:
         if self.saving is not None:
             self.saving.wait()
@@ -382,7 +394,8 @@ class Loop:
         )
         if self.training.early_stopping is not None:
             self._watch(row.get("val_loss", row["loss"]), self.training.early_stopping)
-        self._save()
+        if not self._overtaken:
+            self._save()
         if self.on_epoch is not None:
             report = EpochReport(
                 self.state.epoch - 1,

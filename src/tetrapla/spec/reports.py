@@ -46,9 +46,12 @@ class Saving:
     `interrupted()` says that the user wants to stop; then KeyboardInterrupt
     ends the run, after a whole step. It may return before all is written;
     `wait()` does not, and is called before a callback, which may look.
+
+    Of epochs that were done together, only the last `keep` need be saved.
     """
 
     save: Callable[[TrainingState], None]
     every: int | None = None
     interrupted: Callable[[], bool] = lambda: False
     wait: Callable[[], None] = lambda: None
+    keep: int | None = None
