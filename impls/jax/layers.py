@@ -23,9 +23,11 @@ class Dense(nnx.Module):
         self.bias = nnx.Param(bias)  # (outputs,)
         self.activation = activation
 
+    # 1. multiply, and add the bias
     def linear(self, x: Array) -> Array:  # (batch, inputs)
         return x @ self.weight + self.bias  # (batch, outputs)
 
+    # 2. the activation
     def __call__(self, x: Array) -> Array:
         return activation(self.activation, self.linear(x))
 
@@ -37,11 +39,13 @@ class Dropout(nnx.Module):
         self.keep = 1 - rate
         self.place = place
 
+    # 1. which are kept: the same in every framework
     def mask(self, key: Array, shape: tuple[int, ...]) -> Array:
         if isinstance(key, Masks):  # as fast.py has drawn it
             return key[self.place]
         return bernoulli(fold_in(key, self.place), self.keep, shape)
 
+    # 2. drop the others, and make up for them
     def __call__(self, x: Array, key: Array | None = None) -> Array:
         if key is None:
             return x

@@ -66,8 +66,10 @@ class Optimizer:
         # "updates": eta goes into the velocity, not onto it
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
+        # 1. b: what is left of the steps so far, and this one
         b = mu * s["velocity"] + before * d
         s = s | {"velocity": b}
+        # 2. nesterov: as if b had moved on already
         if self.hyper.nesterov:
             return after * (mu * b + before * d), s
         return after * b, s
@@ -94,6 +96,7 @@ class SGD(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
+        # 3. the step
         step, s = self.momentum(g, s, eta)
         return theta - step, s
 
@@ -104,7 +107,9 @@ class Adagrad(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
+        # 1. a: the sum of g^2
         a = s["a"] + g**2
+        # 2. the step
         r = root(a, self.hyper.eps, self.hyper.eps_place)
         return theta - eta * g / r, {"a": a}
 
@@ -117,9 +122,13 @@ class Adadelta(Optimizer):
     ) -> tuple[Array, Slots]:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
+        # 1. v: the moving average of g^2
         v = rho * v + (1 - rho) * g**2
+        # 2. d: g in the units of theta
         d = jnp.sqrt(u + eps) / jnp.sqrt(v + eps) * g
+        # 3. u: the moving average of d^2
         u = rho * u + (1 - rho) * d**2
+        # 4. the step
         return theta - eta * d, {"v": v, "u": u}
 
 
@@ -130,12 +139,15 @@ class RMSProp(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         rho = self.hyper.rho
+        # 1. v: the moving average of g^2
         v = rho * s["v"] + (1 - rho) * g**2
         s = s | {"v": v}
+        # 2. centred: of the variance
         if self.hyper.centered:
             m = rho * s["m"] + (1 - rho) * g
             s = s | {"m": m}
             v = jnp.maximum(v - m**2, 0)  # rounding may go below 0
+        # 3. the step
         d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         step, s = self.momentum(d, s, eta)
         return theta - step, s
@@ -148,20 +160,26 @@ class Adam(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> tuple[Array, Slots]:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        # 1. 1 - beta^t: averages that start at 0 are too small
         c1 = bias_correction(beta1, t, g.dtype)
         c2 = bias_correction(beta2, t, g.dtype)
+        # 2. m and v: moving averages of g and g^2
         m = beta1 * s["m"] + (1 - beta1) * g
         v = beta2 * s["v"] + (1 - beta2) * g**2
         s = s | {"m": m, "v": v}
+        # 3. corrected
         m_hat, v_hat = m / c1, v / c2
+        # 4. amsgrad: the largest v so far
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"
             v_max = jnp.maximum(s["v_max"], v if raw else v_hat)
             s = s | {"v_max": v_max}
             v_hat = v_max / c2 if raw else v_max
+        # 5. where epsilon stands
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / jnp.sqrt(c2)
+        # 6. the step
         return theta - eta * m_hat / root(v_hat, eps, place), s
 
 

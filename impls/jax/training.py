@@ -29,8 +29,8 @@ def objective(
     key: Array | None = None,
     l2: float = 0.0,
 ) -> tuple[Array, Array]:
-    outputs = model(x, key)  # forward
-    value = losses.loss(loss, outputs, y)  # loss
+    outputs = model(x, key)  # 4. forward
+    value = losses.loss(loss, outputs, y)  # 5. loss
     return value + penalty(model.weights(), l2), value
 
 
@@ -61,10 +61,10 @@ def train_step(
     l2: float = 0.0,
 ) -> tuple[Array, dict[str, Array], State]:
     differentiate = jax.value_and_grad(objective, has_aux=True)
-    (_, value), dmodel = differentiate(  # gradient
+    (_, value), dmodel = differentiate(  # 6. gradient
         model, loss, x, y, key, l2
     )
-    weights, state = optimizer.step(  # update
+    weights, state = optimizer.step(  # 7. update
         model.weights(), dmodel.weights(), state, eta
     )
     return value, weights, state
@@ -80,9 +80,9 @@ def fit(
     loop: Loop,
 ) -> None:
     l2 = loop.training.l2
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             batch = x[rows], y[rows]
             value, weights, new = train_step(
                 model, loss, optimizer, state, eta, *batch, key, l2

@@ -29,14 +29,17 @@ class Dense:
         self.bias = bias  # (outputs,)
         self.activation = activation
 
+    # 1. multiply, and add the bias
     def linear(self, x: Array) -> Array:
         self.x = x  # (batch, inputs)
         return x @ self.weight + self.bias  # (batch, outputs)
 
+    # 2. the activation
     def __call__(self, x: Array) -> Array:
         self.z = self.linear(x)
         return activation(self.activation, self.z)
 
+    # 3. the chain rule, from the output back
     def backward(self, da: Array) -> Array:
         self.dz = activation_gradient(self.activation, self.z, da)
         self.weight_grad = self.x.T @ self.dz
@@ -51,17 +54,20 @@ class Dropout:
         self.keep = 1 - rate
         self.place = place
 
+    # 1. which are kept: the same in every framework
     def mask(
         self, key: Key, shape: tuple[int, ...]
     ) -> NDArray[np.bool_]:
         return bernoulli(fold_in(key, self.place), self.keep, shape)
 
+    # 2. drop the others, and make up for them
     def __call__(self, x: Array, key: Key | None = None) -> Array:
         self.kept = None if key is None else self.mask(key, x.shape)
         if self.kept is None:
             return x
         return np.where(self.kept, x / self.keep, 0)
 
+    # 3. the chain rule: through what was kept
     def backward(self, da: Array) -> Array:
         if self.kept is None:
             return da

@@ -25,9 +25,10 @@ def squared_error_gradient(p: Array, y: Array) -> Array:
 
 
 def binary_cross_entropy(p: Array, y: Array) -> Array:
-    # 0 log 0 = 0: a term whose factor is 0 does not look at p
+    # 1. 0 log 0 = 0: a term with a factor 0 does not look at p
     log_p = np.log(np.where(y > 0, p, 1))
     log_q = np.log1p(-np.where(y < 1, p, 0))
+    # 2. the log of the probability of y
     return -(y * log_p) - (1 - y) * log_q
 
 
@@ -37,8 +38,9 @@ def binary_cross_entropy_gradient(p: Array, y: Array) -> Array:
 
 
 def binary_cross_entropy_with_logits(z: Array, y: Array) -> Array:
-    # softplus(z) - y z, with z - y z as z (1 - y): it does not cancel
+    # 1. softplus(z) - y z; z - y z is z (1 - y), without cancelling
     linear = np.where(z <= 0, -z * y, z * (1 - y))
+    # 2. the rest of softplus
     return linear + np.log1p(np.exp(np.where(z <= 0, z, -z)))
 
 
@@ -54,8 +56,11 @@ def one_hot(y: Array, z: Array) -> Array:
 
 
 def softmax_cross_entropy(z: Array, y: Array) -> Array:
+    # 1. shifted, so that exp does not overflow
     z = z - z.max(axis=1, keepdims=True)
+    # 2. log sum exp
     log_sum = np.log(np.exp(z).sum(axis=1, keepdims=True))
+    # 3. minus the log of the probability of y
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
     terms = np.where(y > 0, y * (log_sum - z), 0)
     return terms.sum(axis=1)  # (batch,)

@@ -68,9 +68,11 @@ class Optimizer:
         # "updates": eta goes into the velocity, not onto it
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
+        # 1. b: what is left of the steps so far, and this one
         b = s["velocity"]
         b *= mu
         b += before * d
+        # 2. nesterov: as if b had moved on already
         if self.hyper.nesterov:
             return after * (mu * b + before * d)
         return after * b
@@ -89,6 +91,7 @@ class SGD(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
+        # 3. the step
         theta -= self.momentum(g, s, eta)
 
 
@@ -98,8 +101,10 @@ class Adagrad(Optimizer):
     def update(
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
+        # 1. a: the sum of g^2
         a = s["a"]
         a += g**2
+        # 2. the step
         r = root(a, self.hyper.eps, self.hyper.eps_place)
         theta -= eta * g / r
 
@@ -112,11 +117,15 @@ class Adadelta(Optimizer):
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
+        # 1. v: the moving average of g^2
         v *= rho
         v += (1 - rho) * g**2
+        # 2. d: g in the units of theta
         d = np.sqrt(u + eps) / np.sqrt(v + eps) * g
+        # 3. u: the moving average of d^2
         u *= rho
         u += (1 - rho) * d**2
+        # 4. the step
         theta -= eta * d
 
 
@@ -127,13 +136,16 @@ class RMSProp(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
+        # 1. v: the moving average of g^2
         v *= rho
         v += (1 - rho) * g**2
+        # 2. centred: of the variance
         if self.hyper.centered:
             m = s["m"]
             m *= rho
             m += (1 - rho) * g
             v = np.maximum(v - m**2, 0)  # rounding may go below 0
+        # 3. the step
         d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta -= self.momentum(d, s, eta)
 
@@ -145,22 +157,28 @@ class Adam(Optimizer):
         self, theta: Array, g: Array, s: Slots, t: Step, eta: float
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        # 1. 1 - beta^t: averages that start at 0 are too small
         c1 = bias_correction(beta1, t)
         c2 = bias_correction(beta2, t)
+        # 2. m and v: moving averages of g and g^2
         m, v = s["m"], s["v"]
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
         v += (1 - beta2) * g**2
+        # 3. corrected
         m_hat, v_hat = m / c1, v / c2
+        # 4. amsgrad: the largest v so far
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             v_max[...] = np.maximum(v_max, v if raw else v_hat)
             v_hat = v_max / c2 if raw else v_max
+        # 5. where epsilon stands
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / math.sqrt(c2)
+        # 6. the step
         theta -= eta * m_hat / root(v_hat, eps, place)
 
 

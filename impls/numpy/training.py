@@ -43,15 +43,16 @@ def train_step(
     key: Key | None = None,
     l2: float = 0.0,
 ) -> Array:
-    outputs = model(x, key)  # forward
-    value = losses.loss(loss, outputs, y)  # loss
-    model.backward(losses.loss_gradient(loss, outputs, y))  # gradient
+    outputs = model(x, key)  # 4. forward
+    value = losses.loss(loss, outputs, y)  # 5. loss
+    da = losses.loss_gradient(loss, outputs, y)  # 6. gradient
+    model.backward(da)
     gradients = model.gradients()
     if l2 != 0:
         more = penalty_gradients(model.weights(), l2)
         for name in more:
             gradients[name] = gradients[name] + more[name]
-    optimizer.step(gradients)  # update
+    optimizer.step(gradients)  # 7. update
     return value
 
 
@@ -64,9 +65,9 @@ def fit(
     loop: Loop,
 ) -> None:
     l2 = loop.training.l2
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             batch = x[rows], y[rows]
             optimizer.eta = eta  # schedule
             value = train_step(model, loss, optimizer, *batch, key, l2)

@@ -26,9 +26,11 @@ class Dense(tf.Module):
         self.bias = tf.Variable(bias)  # (outputs,)
         self.activation = activation
 
+    # 1. multiply, and add the bias
     def linear(self, x: tf.Tensor) -> tf.Tensor:  # (batch, inputs)
         return x @ self.weight + self.bias  # (batch, outputs)
 
+    # 2. the activation
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return activation(self.activation, self.linear(x))
 
@@ -41,9 +43,11 @@ class Dropout(tf.Module):
         self.keep = 1 - rate
         self.place = place
 
+    # 1. which are kept: the same in every framework
     def mask(self, key: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         return bernoulli(fold_in(key, self.place), self.keep, shape)
 
+    # 2. drop the others, and make up for them
     def __call__(
         self, x: tf.Tensor, key: tf.Tensor | None = None
     ) -> tf.Tensor:

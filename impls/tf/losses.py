@@ -16,17 +16,19 @@ def squared_error(p: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def binary_cross_entropy(p: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    # 0 log 0 = 0: a term whose factor is 0 does not look at p
+    # 1. 0 log 0 = 0: a term with a factor 0 does not look at p
     log_p = tf.math.log(tf.where(y > 0, p, 1))
     log_q = tf.math.log1p(-tf.where(y < 1, p, 0))
+    # 2. the log of the probability of y
     return -(y * log_p) - (1 - y) * log_q
 
 
 def binary_cross_entropy_with_logits(
     z: tf.Tensor, y: tf.Tensor
 ) -> tf.Tensor:
-    # softplus(z) - y z, with z - y z as z (1 - y): it does not cancel
+    # 1. softplus(z) - y z; z - y z is z (1 - y), without cancelling
     linear = tf.where(z <= 0, -z * y, z * (1 - y))
+    # 2. the rest of softplus
     return linear + tf.math.log1p(tf.exp(tf.where(z <= 0, z, -z)))
 
 
@@ -37,10 +39,13 @@ def one_hot(y: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
 
 def softmax_cross_entropy(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    # 1. shifted, so that exp does not overflow
     z = z - tf.stop_gradient(tf.reduce_max(z, axis=1, keepdims=True))
+    # 2. log sum exp
     log_sum = tf.math.log(
         tf.reduce_sum(tf.exp(z), axis=1, keepdims=True)
     )
+    # 3. minus the log of the probability of y
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
     terms = tf.where(y > 0, y * (log_sum - z), 0)
     return tf.reduce_sum(terms, axis=1)  # (batch,)

@@ -71,7 +71,9 @@ class Optimizer(tf.Module):
         # "updates": eta goes into the velocity, not onto it
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
+        # 1. b: what is left of the steps so far, and this one
         b = s["velocity"].assign(mu * s["velocity"] + before * d)
+        # 2. nesterov: as if b had moved on already
         if self.hyper.nesterov:
             return after * (mu * b + before * d)
         return after * b
@@ -90,6 +92,7 @@ class SGD(Optimizer):
     def update(
         self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
+        # 3. the step
         theta.assign_sub(self.momentum(g, s, eta))
 
 
@@ -99,7 +102,9 @@ class Adagrad(Optimizer):
     def update(
         self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
+        # 1. a: the sum of g^2
         a = s["a"].assign_add(g**2)
+        # 2. the step
         r = root(a, self.hyper.eps, self.hyper.eps_place)
         theta.assign_sub(eta * g / r)
 
@@ -112,9 +117,13 @@ class Adadelta(Optimizer):
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
+        # 1. v: the moving average of g^2
         v.assign(rho * v + (1 - rho) * g**2)
+        # 2. d: g in the units of theta
         d = tf.sqrt(u + eps) / tf.sqrt(v + eps) * g
+        # 3. u: the moving average of d^2
         u.assign(rho * u + (1 - rho) * d**2)
+        # 4. the step
         theta.assign_sub(eta * d)
 
 
@@ -125,10 +134,13 @@ class RMSProp(Optimizer):
         self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         rho = self.hyper.rho
+        # 1. v: the moving average of g^2
         v = s["v"].assign(rho * s["v"] + (1 - rho) * g**2)
+        # 2. centred: of the variance
         if self.hyper.centered:
             m = s["m"].assign(rho * s["m"] + (1 - rho) * g)
             v = tf.maximum(v - m**2, 0)  # rounding may go below 0
+        # 3. the step
         d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta.assign_sub(self.momentum(d, s, eta))
 
@@ -140,19 +152,25 @@ class Adam(Optimizer):
         self, theta: Variable, g: Tensor, s: Slots, t: Step, eta: Tensor
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        # 1. 1 - beta^t: averages that start at 0 are too small
         c1 = bias_correction(beta1, t, g.dtype)
         c2 = bias_correction(beta2, t, g.dtype)
+        # 2. m and v: moving averages of g and g^2
         m = s["m"].assign(beta1 * s["m"] + (1 - beta1) * g)
         v = s["v"].assign(beta2 * s["v"] + (1 - beta2) * g**2)
+        # 3. corrected
         m_hat, v_hat = m / c1, v / c2
+        # 4. amsgrad: the largest v so far
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             v_max.assign(tf.maximum(v_max, v if raw else v_hat))
             v_hat = v_max / c2 if raw else v_max
+        # 5. where epsilon stands
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / tf.sqrt(c2)
+        # 6. the step
         theta.assign_sub(eta * m_hat / root(v_hat, eps, place))
 
 

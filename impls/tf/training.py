@@ -46,11 +46,11 @@ def train_step(
     l2: float = 0.0,
 ) -> tf.Tensor:
     with tf.GradientTape() as tape:  # outside the tape: no gradients
-        outputs = model(x, key)  # forward
-        value = losses.loss(loss, outputs, y)  # loss
+        outputs = model(x, key)  # 4. forward
+        value = losses.loss(loss, outputs, y)  # 5. loss
         total = value + penalty(model.weights(), l2)
-    gradients = tape.gradient(total, model.weights())  # gradient
-    optimizer.step(gradients)  # update
+    gradients = tape.gradient(total, model.weights())  # 6. gradient
+    optimizer.step(gradients)  # 7. update
     return value
 
 
@@ -66,9 +66,9 @@ def fit(
         train_step, model, loss, optimizer, l2=loop.training.l2
     )
     step = tf.function(step, autograph=False)  # per batch size
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
                 optimizer.eta.assign(eta)  # schedule

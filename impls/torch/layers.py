@@ -24,9 +24,11 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(bias)  # (outputs,)
         self.activation = activation
 
+    # 1. multiply, and add the bias
     def linear(self, x: Tensor) -> Tensor:  # (batch, inputs)
         return x @ self.weight + self.bias  # (batch, outputs)
 
+    # 2. the activation
     def forward(self, x: Tensor) -> Tensor:
         return activation(self.activation, self.linear(x))
 
@@ -39,9 +41,11 @@ class Dropout(nn.Module):
         self.keep = 1 - rate
         self.place = place
 
+    # 1. which are kept: the same in every framework
     def mask(self, key: Tensor, shape: tuple[int, ...]) -> Tensor:
         return bernoulli(fold_in(key, self.place), self.keep, shape)
 
+    # 2. drop the others, and make up for them
     def forward(self, x: Tensor, key: Tensor | None = None) -> Tensor:
         if key is None:
             return x

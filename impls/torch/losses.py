@@ -17,15 +17,17 @@ def squared_error(p: Tensor, y: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(p: Tensor, y: Tensor) -> Tensor:
-    # 0 log 0 = 0: a term whose factor is 0 does not look at p
+    # 1. 0 log 0 = 0: a term with a factor 0 does not look at p
     log_p = torch.log(torch.where(y > 0, p, 1))
     log_q = torch.log1p(-torch.where(y < 1, p, 0))
+    # 2. the log of the probability of y
     return -(y * log_p) - (1 - y) * log_q
 
 
 def binary_cross_entropy_with_logits(z: Tensor, y: Tensor) -> Tensor:
-    # softplus(z) - y z, with z - y z as z (1 - y): it does not cancel
+    # 1. softplus(z) - y z; z - y z is z (1 - y), without cancelling
     linear = torch.where(z <= 0, -z * y, z * (1 - y))
+    # 2. the rest of softplus
     return linear + torch.log1p(torch.exp(torch.where(z <= 0, z, -z)))
 
 
@@ -36,8 +38,11 @@ def one_hot(y: Tensor, z: Tensor) -> Tensor:
 
 
 def softmax_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
+    # 1. shifted, so that exp does not overflow
     z = z - z.amax(dim=1, keepdim=True).detach()
+    # 2. log sum exp
     log_sum = torch.log(torch.exp(z).sum(dim=1, keepdim=True))
+    # 3. minus the log of the probability of y
     y = one_hot(y, z)  # 0 times inf is NaN: sum where y > 0
     terms = torch.where(y > 0, y * (log_sum - z), 0)
     return terms.sum(dim=1)  # (batch,)

@@ -63,8 +63,10 @@ class Optimizer(torch.optim.Optimizer):
         # "updates": eta goes into the velocity, not onto it
         inside = self.hyper.velocity == "updates"
         before, after = (eta, 1) if inside else (1, eta)
+        # 1. b: what is left of the steps so far, and this one
         b = s["velocity"]
         b.mul_(mu).add_(before * d)
+        # 2. nesterov: as if b had moved on already
         if self.hyper.nesterov:
             return after * (mu * b + before * d)
         return after * b
@@ -85,6 +87,7 @@ class SGD(Optimizer):
     def update(
         self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
+        # 3. the step
         theta.sub_(self.momentum(g, s, eta))
 
 
@@ -94,8 +97,10 @@ class Adagrad(Optimizer):
     def update(
         self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
+        # 1. a: the sum of g^2
         a = s["a"]
         a.addcmul_(g, g)
+        # 2. the step
         r = root(a, self.hyper.eps, self.hyper.eps_place)
         theta.sub_(eta * g / r)
 
@@ -108,9 +113,13 @@ class Adadelta(Optimizer):
     ) -> None:
         rho, eps = self.hyper.rho, self.hyper.eps
         v, u = s["v"], s["u"]
+        # 1. v: the moving average of g^2
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
+        # 2. d: g in the units of theta
         d = (u + eps).sqrt_() / (v + eps).sqrt_() * g
+        # 3. u: the moving average of d^2
         u.mul_(rho).addcmul_(d, d, value=1 - rho)
+        # 4. the step
         theta.sub_(eta * d)
 
 
@@ -121,11 +130,14 @@ class RMSProp(Optimizer):
         self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         rho, v = self.hyper.rho, s["v"]
+        # 1. v: the moving average of g^2
         v.mul_(rho).addcmul_(g, g, value=1 - rho)
+        # 2. centred: of the variance
         if self.hyper.centered:
             m = s["m"]
             m.mul_(rho).add_(g, alpha=1 - rho)
             v = (v - m * m).clamp_(min=0)  # rounding may go below 0
+        # 3. the step
         d = g / root(v, self.hyper.eps, self.hyper.eps_place)
         theta.sub_(self.momentum(d, s, eta))
 
@@ -137,20 +149,26 @@ class Adam(Optimizer):
         self, theta: Tensor, g: Tensor, s: Slots, t: Step, eta: Rate
     ) -> None:
         beta1, beta2 = self.hyper.beta1, self.hyper.beta2
+        # 1. 1 - beta^t: averages that start at 0 are too small
         c1 = bias_correction(beta1, t)
         c2 = bias_correction(beta2, t)
+        # 2. m and v: moving averages of g and g^2
         m, v = s["m"], s["v"]
         m.mul_(beta1).add_(g, alpha=1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        # 3. corrected
         m_hat, v_hat = m / c1, v / c2
+        # 4. amsgrad: the largest v so far
         if self.hyper.amsgrad:
             raw = self.hyper.amsgrad_max == "raw"
             v_max = s["v_max"]
             v_max.copy_(torch.maximum(v_max, v if raw else v_hat))
             v_hat = v_max / c2 if raw else v_max
+        # 5. where epsilon stands
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
             eps = eps / math.sqrt(c2)
+        # 6. the step
         theta.sub_(eta * m_hat / root(v_hat, eps, place))
 
 

@@ -43,11 +43,11 @@ def train_step(
     l2: float = 0.0,
 ) -> Tensor:
     optimizer.zero_grad()  # or gradients add up
-    outputs = model(x, key)  # forward
-    value = losses.loss(loss, outputs, y)  # loss
+    outputs = model(x, key)  # 4. forward
+    value = losses.loss(loss, outputs, y)  # 5. loss
     total = value + penalty(model.weights(), l2)
-    total.backward()  # gradient
-    optimizer.step()  # update
+    total.backward()  # 6. gradient
+    optimizer.step()  # 7. update
     return value.detach()
 
 
@@ -60,9 +60,9 @@ def fit(
     loop: Loop,
 ) -> None:
     l2 = loop.training.l2
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             batch = x[rows], y[rows]
             optimizer.param_groups[0]["lr"] = eta  # schedule
             value = train_step(model, loss, optimizer, *batch, key, l2)

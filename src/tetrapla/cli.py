@@ -16,6 +16,7 @@ from tetrapla.commands import HELP, Refusal
 # name -> (module, one line of help); the module has a click command `name`
 COMMANDS = {
     "parity": ("tetrapla.commands.parity", "Check that the implementations agree."),
+    "read": ("tetrapla.commands.read", "Read the implementations side by side."),
     "atlas": ("tetrapla.commands.atlas", "Show how the frameworks' libraries differ."),
     "drift": ("tetrapla.commands.drift", "Measure how far whole runs drift apart."),
     "bench": ("tetrapla.commands.bench", "Measure how fast training is."),

@@ -35,8 +35,8 @@ def objective(
     key: Array | None = None,
     l2: float = 0.0,
 ) -> tuple[Array, Array]:
-    outputs = model(x, rngs=key)  # forward
-    value = losses.loss(loss, outputs, y)  # loss
+    outputs = model(x, rngs=key)  # 4. forward
+    value = losses.loss(loss, outputs, y)  # 5. loss
     return value + penalty(model, l2), value
 
 
@@ -68,10 +68,10 @@ def train_step(
     l2: float = 0.0,
 ) -> Array:
     differentiate = nnx.value_and_grad(objective, has_aux=True)
-    (_, value), dmodel = differentiate(  # gradient
+    (_, value), dmodel = differentiate(  # 6. gradient
         model, loss, x, y, key, l2
     )
-    optimizer.update(model, dmodel, rate=eta)  # update
+    optimizer.update(model, dmodel, rate=eta)  # 7. update
     return value
 
 
@@ -84,9 +84,9 @@ def fit(
     loop: Loop,
 ) -> None:
     l2 = loop.training.l2
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             batch = x[rows], y[rows]
             value = train_step(
                 model, loss, optimizer, eta, *batch, key, l2

@@ -53,12 +53,12 @@ def train_step(
 ) -> tf.Tensor:
     set_key(model, key)
     with tf.GradientTape() as tape:  # outside the tape: no gradients
-        outputs = model(x)  # forward
-        value = losses.loss(loss, outputs, y)  # loss
+        outputs = model(x)  # 4. forward
+        value = losses.loss(loss, outputs, y)  # 5. loss
         total = value + penalty(model, l2)
     theta = model.trainable_variables
-    gradients = tape.gradient(total, theta)  # gradient
-    optimizer.apply(gradients, theta)  # update
+    gradients = tape.gradient(total, theta)  # 6. gradient
+    optimizer.apply(gradients, theta)  # 7. update
     return value
 
 
@@ -74,9 +74,9 @@ def fit(
         train_step, model, loss, optimizer, l2=loop.training.l2
     )
     step = tf.function(step, autograph=False)  # per batch size
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             with tf.device(x.device):  # where the data are
                 batch = tf.gather(x, rows), tf.gather(y, rows)
                 optimizer.learning_rate = eta  # schedule

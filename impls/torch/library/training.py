@@ -52,11 +52,11 @@ def train_step(
 ) -> Tensor:
     set_key(model, key)
     optimizer.zero_grad()  # or gradients add up
-    outputs = model(x)  # forward
-    value = losses.loss(loss, outputs, y)  # loss
+    outputs = model(x)  # 4. forward
+    value = losses.loss(loss, outputs, y)  # 5. loss
     total = value + penalty(parameters(model), l2)
-    total.backward()  # gradient
-    optimizer.step()  # update
+    total.backward()  # 6. gradient
+    optimizer.step()  # 7. update
     return value.detach()
 
 
@@ -69,9 +69,9 @@ def fit(
     loop: Loop,
 ) -> None:
     l2 = loop.training.l2
-    for epoch in loop.epochs():  # until converged
-        order = loop.order(epoch, len(x))  # shuffle
-        for rows, key, eta in loop.batches(order):
+    for epoch in loop.epochs():  # 1. until converged
+        order = loop.order(epoch, len(x))  # 2. shuffle
+        for rows, key, eta in loop.batches(order):  # 3. batches
             batch = x[rows], y[rows]
             for group in optimizer.param_groups:
                 group["lr"] = eta  # schedule

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,19 @@ import numpy as np
 
 from tetrapla.files import write_atomically
 from tetrapla.parity.comparison import Comparison, median
-from tetrapla.parity.engine import STATUSES, Verdict
+from tetrapla.parity.engine import (
+    AGREES,
+    DIFFERS,
+    ERROR,
+    KNOWN,
+    NO,
+    NOT_RUN,
+    STATUSES,
+    Verdict,
+)
 from tetrapla.parity.report import Report, octaves
+
+GRAVEST_FIRST = (ERROR, DIFFERS, KNOWN, AGREES, NO, NOT_RUN)
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -23,6 +35,7 @@ def document(report: Report) -> dict[str, Any]:
     }
     return {
         "tetrapla": __version__,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "backends": dict(report.versions),
         "missing": dict(report.missing),
         "dtypes": report.dtypes,
@@ -39,13 +52,22 @@ def _cells(report: Report) -> list[tuple[str, str, str]]:
 
 def _component(report: Report, component: str, backend: str, dtype: str) -> dict[str, Any]:
     verdicts = report.of(component, backend, dtype)
+    statuses = {v.status for v in verdicts}
+    worst = max((v.worst for v in verdicts if v.worst), key=_fraction, default=None)
     return {
         "component": component,
         "backend": backend,
         "dtype": dtype,
-        "worst": max((v.fraction for v in verdicts), default=0.0),
+        # what any case of it found, the gravest first
+        "status": next(s for s in GRAVEST_FIRST if s in statuses),
+        "worst": 0.0 if worst is None else worst.fraction,
+        "ulps": 0.0 if worst is None else worst.ulps,
         "median": median(octaves(verdicts)),
     }
+
+
+def _fraction(comparison: Comparison) -> float:
+    return comparison.fraction
 
 
 def _verdict(v: Verdict) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""`tetrapla read`: a concept's implementations side by side.
+
+Exit code 0: shown; 2: misuse.
+"""
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import click
+
+from tetrapla.commands import HELP, Refusal, words
+
+if TYPE_CHECKING:
+    from tetrapla.reading.concepts import Concept
+    from tetrapla.reading.source import Column
+
+
+@click.command(context_settings=HELP)
+@click.argument("name", required=False, metavar="[CONCEPT]")
+@click.option(
+    "--backends",
+    multiple=True,
+    callback=words,
+    metavar="NAME,...",
+    help="Which columns, in which order: numpy, torch, tf, jax, torch.nn, tf.keras, "
+    "jax.flax; by default the first four.",
+)
+@click.option(
+    "--library", is_flag=True, help="Beside each column the one that calls its library."
+)
+@click.option(
+    "--diff",
+    "pair",
+    nargs=2,
+    metavar="A B",
+    help="Two columns line by line: what they say otherwise.",
+)
+@click.option("--width", type=click.IntRange(min=20), help="Columns of the terminal to use.")
+@click.option("--pager", is_flag=True, help="Show it in the pager that $PAGER names.")
+def read(
+    name: str | None,
+    backends: tuple[str, ...],
+    library: bool,
+    pair: tuple[str, str] | None,
+    width: int | None,
+    pager: bool,
+) -> None:
+    """Read the implementations of a concept side by side.
+
+    The code is that of the files that the tests run, as they are now; the
+    columns are aligned by the steps of the algorithm. Without CONCEPT: what
+    there is to read. Colours are left out in a pipe; FORCE_COLOR=1 keeps them,
+    as in `FORCE_COLOR=1 tetrapla read adam --width 300 | less -RS`.
+    """
+    from rich.console import Console
+
+    from tetrapla.reading import terminal
+    from tetrapla.reading.concepts import concept
+    from tetrapla.spec import InvalidInputError
+
+    console = Console(width=width, highlight=False)
+    if name is None:
+        if backends or library or pair:
+            raise Refusal("say what to read: `tetrapla read` lists it")
+        shown = terminal.contents(console)
+    else:
+        try:
+            found = concept(name)
+        except InvalidInputError as error:
+            raise Refusal(str(error)) from error
+        if pair and (backends or library):
+            raise Refusal("--diff names its two columns itself")
+        columns = _columns(found, pair or _named(found, backends, library), bool(backends))
+        if pair:
+            shown = terminal.difference(found, *columns)
+        else:
+            shown = terminal.page(found, columns, console.width)
+    with console.pager(styles=not console.no_color) if pager else nullcontext():
+        for each in shown:
+            console.print(each)
+
+
+def _named(concept: "Concept", backends: tuple[str, ...], library: bool) -> tuple[str, ...]:
+    from tetrapla.reading.source import COLUMNS, LIBRARY
+
+    names = backends or COLUMNS
+    if not library:
+        return names
+    both = ((each, LIBRARY.get(each, each)) for each in names if each in LIBRARY or backends)
+    return tuple(dict.fromkeys(name for pair in both for name in pair))
+
+
+def _columns(concept: "Concept", names: tuple[str, ...], asked: bool) -> "list[Column]":
+    """Return the columns; refuses one that was asked for and is not there."""
+    from tetrapla.reading.source import FOLDERS
+
+    for name in names:
+        if name not in FOLDERS:
+            raise Refusal(f"unknown backend {name!r}; there are {', '.join(FOLDERS)}")
+    columns = concept.of(names)
+    lacking = [name for name in names if name not in {each.backend for each in columns}]
+    if lacking and (asked or not columns or len(names) == 2):
+        raise Refusal(f"{concept.name} is not in the columns of {', '.join(lacking)}")
+    return columns

@@ -1,0 +1,148 @@
+"""Sphinx directives: `columns` shows a concept's code, `drawn` a figure.
+
+    ```{columns} adam
+    :backends: torch, jax
+    :library:
+    ```
+
+shows the formula, the columns, and below them the concept's figures of parity
+and rows of the atlas; `:bare:` leaves those out. A page is built again when a
+file that it shows has changed. Both are registered by `setup`: put
+"tetrapla.reading.directives" among the extensions of conf.py.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
+
+from tetrapla.reading import html, measured, source
+from tetrapla.reading.concepts import concept
+from tetrapla.spec import InvalidInputError
+
+HERE = Path(__file__).parent
+
+
+class Columns(SphinxDirective):
+    """A concept side by side."""
+
+    required_arguments = 1
+    option_spec: ClassVar[Any] = {
+        "backends": directives.unchanged,
+        "library": directives.flag,
+        "bare": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            found = concept(self.arguments[0])
+        except InvalidInputError as error:
+            raise self.error(str(error)) from error
+        named = self.options.get("backends", ", ".join(source.COLUMNS))
+        names = [name.strip() for name in named.split(",")]
+        if "library" in self.options:
+            both = [(n, source.LIBRARY[n]) for n in names if n in source.LIBRARY]
+            names = list(dict.fromkeys(name for pair in both for name in pair))
+        if unknown := [name for name in names if name not in source.FOLDERS]:
+            raise self.error(f"there is no column {', '.join(unknown)}")
+        shown = found.of(names)
+        for each in shown:
+            for block in each.blocks:
+                self.env.note_dependency(str(source.path_of(block)))
+        formula = self.parse_text_to_nodes(f"```{{math}}\n{found.formula}\n```")
+        code = html.columns(found, shown, self._key(found.name))
+        below = [] if "bare" in self.options else self._below(names)
+        return [*formula, nodes.raw("", code, format="html"), *below]
+
+    def _key(self, name: str) -> str:
+        """Return what tells this one from those before it on the page."""
+        seen = self.env.temp_data.setdefault("tetrapla_columns", {})
+        seen[name] = seen.get(name, 0) + 1
+        return "" if seen[name] == 1 else f"-{seen[name]}"
+
+    def _below(self, names: list[str]) -> list[nodes.Node]:
+        found = concept(self.arguments[0])
+        made: list[nodes.Node] = []
+        if path := self._file("tetrapla_parity"):
+            table = measured.parity(measured.opened(path), found, names)
+            made += [nodes.raw("", table, format="html")] if table else []
+        if path := self._file("tetrapla_atlas"):
+            seen = list(measured.atlas(measured.opened(path), found))
+            items = [f"- [{title}](#{_anchor(title)}): {_safe(said)}" for title, said in seen]
+            if items:
+                text = "\n".join(["Where the libraries differ:", "", *items])
+                made += self.parse_text_to_nodes(text)
+        return made
+
+    def _file(self, setting: str) -> Path | None:
+        given = self.config[setting]
+        if not given:
+            return None
+        path = Path(self.env.srcdir, given)
+        if not path.is_file():
+            raise self.error(f"{setting}: there is no file {given}: build with `make site`")
+        self.env.note_dependency(str(path))
+        return path
+
+
+def _anchor(title: str) -> str:
+    return f"atlas-{nodes.make_id(title)}"
+
+
+def _safe(text: str) -> str:
+    return text.replace("_", r"\_").replace("*", r"\*").replace("<", "&lt;")
+
+
+class Drawn(SphinxDirective):
+    """A figure that a module of the documentation draws, as SVG."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        folder = Path(self.env.srcdir, self.config["tetrapla_drawings"])
+        path = folder / f"{name}.py"
+        if not path.is_file():
+            raise self.error(f"there is no drawing {name}: {path} is missing")
+        self.env.note_dependency(str(path))
+        spec = importlib.util.spec_from_file_location(f"tetrapla_drawing_{name}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        target = Path(self.env.app.outdir, "_images", f"{name}.svg")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(module.svg(), encoding="utf-8")
+        to_root = "../" * self.env.docname.count("/")
+        image = nodes.raw(
+            "",
+            f'<figure class="tp-drawing"><img src="{to_root}_images/{name}.svg" '
+            f'alt="{html.escape(module.ALT)}">'
+            f"<figcaption>{html.escape(module.CAPTION)}</figcaption></figure>",
+            format="html",
+        )
+        return [image]
+
+
+def add_static(app: Sphinx) -> None:
+    """Let the page's style and script be found."""
+    if not (HERE / "static" / "columns.js").is_file():
+        raise ExtensionError("tetrapla was installed without its columns.js")
+    app.config.html_static_path.append(str(HERE / "static"))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives, their settings, style and script."""
+    app.add_directive("columns", Columns)
+    app.add_directive("drawn", Drawn)
+    app.add_config_value("tetrapla_parity", "", "env")
+    app.add_config_value("tetrapla_atlas", "", "env")
+    app.add_config_value("tetrapla_drawings", "drawings", "env")
+    app.connect("builder-inited", add_static)
+    app.add_css_file("columns.css")
+    app.add_js_file("columns.js")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,109 @@
+"""Side by side on a page: columns that scripts can switch, align and light.
+
+The page's own style and script are columns.css and columns.js. Without them,
+or on paper, the columns are there all the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from tetrapla.reading.concepts import Concept
+from tetrapla.reading.source import Block, Column, rows
+
+
+def columns(concept: Concept, shown: Sequence[Column], key: str = "") -> str:
+    """Return a concept's columns; `key` tells several of one page apart."""
+    name = f"{concept.name}{key}"
+    return "\n".join(_section(concept, shown, name))
+
+
+def _section(concept: Concept, shown: Sequence[Column], name: str) -> Iterator[str]:
+    every = rows(shown)
+    label = escape(f"{concept.title}: {', '.join(c.backend for c in shown)}")
+    yield f'<section class="tp-columns" id="{name}" aria-label="{label}">'
+    yield '<div class="tp-bar">'
+    yield '<div class="tp-switches" role="group" aria-label="Columns">'
+    for each in shown:
+        yield (
+            f'<button type="button" class="tp-switch" data-backend="{each.backend}" '
+            f'aria-pressed="true">{each.backend}</button>'
+        )
+    yield "</div>"
+    yield '<div class="tp-tabs" role="tablist" aria-label="Backend">'
+    for i, each in enumerate(shown):
+        place = _id(name, each)
+        yield (
+            f'<button type="button" role="tab" class="tp-tab" data-backend="{each.backend}" '
+            f'id="{place}-tab" aria-controls="{place}" '
+            f'aria-selected="{"true" if i == 0 else "false"}">{each.backend}</button>'
+        )
+    yield "</div>"
+    yield (
+        f'<a class="tp-link" href="#{name}" title="Link to {escape(concept.title)}" '
+        f'aria-label="Link to {escape(concept.title)}">#</a>'
+    )
+    yield "</div>"
+    style = f"--columns: {len(shown)}; --rows: {len(every) + 1}"
+    yield f'<div class="tp-grid" style="{style}">'
+    for each in shown:
+        yield from _column(each, name, every)
+    yield "</div>"
+    yield "</section>"
+
+
+def _id(name: str, column: Column) -> str:
+    return f"{name}-{column.backend.replace('.', '-')}"
+
+
+def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
+    place, first = _id(name, column), column.blocks[0]
+    yield (
+        f'<div class="tp-column" id="{place}" data-backend="{column.backend}" '
+        f'style="--width: {column.width}">'
+    )
+    yield (
+        f'<div class="tp-head"><a href="#{place}">{column.backend}</a> '
+        f'<span class="tp-path" title="{escape(first.path)}">{escape(_short(first))}</span> '
+        f'<button type="button" class="tp-copy" aria-label="Copy {column.backend}">copy'
+        "</button></div>"
+    )
+    code = _highlighted(column)
+    for row in every:
+        lines, title = [], ""
+        for block in column.blocks:
+            if block.row == row:
+                lines += code[block]
+                title = block.title or title
+        if not lines:
+            yield '<div class="tp-step tp-none" aria-hidden="true"></div>'
+            continue
+        about = f' aria-label="{escape(f"step {row}: {title}")}" tabindex="0"' if title else ""
+        role = ' role="group"' if title else ""
+        body = "".join(f"{_line(line)}\n</span>" for line in lines)
+        yield (
+            f'<div class="tp-step" data-row="{escape(row)}"{role}{about}>'
+            f'<pre class="highlight"><code>{body}</code></pre></div>'
+        )
+    yield "</div>"
+
+
+def _highlighted(column: Column) -> dict[Block, list[str]]:
+    """Return each block's lines as HTML; the whole is read as one text."""
+    text = "\n".join("\n".join(block.lines) for block in column.blocks)
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    lines = iter(highlight(text, lexer, HtmlFormatter(nowrap=True)).split("\n"))
+    return {block: [next(lines, "") for _ in block.lines] for block in column.blocks}
+
+
+def _line(code: str) -> str:
+    """Begin a line; where it does not fit it goes on below, further in."""
+    indent = len(code) - len(code.lstrip(" "))
+    return f'<span class="tp-line" style="--in: {indent + 4}ch">{code}'
+
+
+def _short(block: Block) -> str:
+    return f"{block.path.rpartition('/')[2]}:{block.first}"

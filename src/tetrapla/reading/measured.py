@@ -1,0 +1,101 @@
+"""What was measured and observed of a concept: from the commands' JSON.
+
+`tetrapla parity --json` and `tetrapla atlas --json` write what is read here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from tetrapla.reading.concepts import Concept
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A component in one backend and dtype."""
+
+    worst: float  # the largest share of a bound
+    median: float
+    ulps: float  # of the worst element
+    status: str
+
+
+@cache
+def read(path: Path, changed: float) -> Mapping[str, Any]:
+    """Return a file's content; `changed` is when it was written."""
+    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def opened(path: Path) -> Mapping[str, Any]:
+    """Return what is in the file now."""
+    return read(path, path.stat().st_mtime)
+
+
+def cells(report: Mapping[str, Any], concept: Concept) -> dict[tuple[str, str], Cell]:
+    """Return the concept's cells by backend and dtype: the worst of its rows."""
+    found: dict[tuple[str, str], Cell] = {}
+    for row in report["components"]:
+        mine = row["component"] == concept.component or (
+            concept.component.endswith("/")
+            and row["component"].startswith(concept.component)
+        )
+        if not mine:
+            continue
+        place = row["backend"], row["dtype"]
+        cell = Cell(*(float(row[key]) for key in ("worst", "median", "ulps")), row["status"])
+        if place not in found or cell.worst > found[place].worst:
+            found[place] = cell
+    return found
+
+
+def parity(report: Mapping[str, Any], concept: Concept, backends: Sequence[str]) -> str:
+    """Return the concept's row of the parity table as HTML; empty if it has none."""
+    found = cells(report, concept)
+    columns = [name for name in backends if any((name, d) in found for d in DTYPES)]
+    if not columns:
+        return ""
+    versions = report["backends"]
+    about = ", ".join(f"{name} {versions[name]}" for name in columns if name in versions)
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
+    body = ""
+    for dtype in DTYPES:
+        values = "".join(f"<td>{_shown(found.get((name, dtype)))}</td>" for name in columns)
+        body += f'<tr><th scope="row">{dtype}</th>{values}</tr>'
+    caption = (
+        f"Parity, {escape(report['date'])}: the largest share of its proven bound that an "
+        "element used (1 would be wrong), and that element's distance in units in the last "
+        f"place. {escape(about)}; tetrapla {escape(report['tetrapla'])}."
+    )
+    return (
+        '<div class="tp-scroll" tabindex="0" role="region" aria-label="Parity">'
+        f'<table class="table tp-figures"><caption>{caption}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _shown(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    if cell.status == "no":
+        return "the library has none"
+    mark = "≈ " if cell.status == "known deviation" else ""
+    return f"{mark}{cell.worst:.2g} of the bound, {cell.ulps:.3g} ULP"
+
+
+def atlas(document: Mapping[str, Any], concept: Concept) -> Iterator[tuple[str, str]]:
+    """Yield the title of each row of the atlas about the concept, and its answers."""
+    from tetrapla.atlas.row import shown
+    from tetrapla.atlas.rows import ROWS
+
+    for row in ROWS:
+        if row.name in document["rows"] and any(map(row.matches, concept.words)):
+            seen = document["rows"][row.name]
+            answers = ", ".join(f"{n}: {shown(a)}" for n, a in seen["answers"].items())
+            yield seen["title"], answers
