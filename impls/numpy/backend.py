@@ -36,12 +36,13 @@ def state_of(optimizer: optimizers.Optimizer) -> Arrays:
 def with_state(
     hyper: spec.Optimizer, weights: Arrays, state: Arrays
 ) -> optimizers.Optimizer:
-    """Return an optimizer that goes on from `state`."""
-    optimizer = optimizers.optimizer(hyper, weights)
-    optimizer.t = int(state["t"])
-    for name, s in optimizer.slots.items():
-        for slot in s:
-            s[slot][...] = state[f"{slot}/{name}"]
+    """Return an optimizer that goes on from `state`, in its arrays."""
+    optimizer = optimizers.optimizer(hyper, {})  # no first slots
+    optimizer.weights, optimizer.t = weights, int(state["t"])
+    for name in weights:
+        optimizer.slots[name] = {
+            slot: state[f"{slot}/{name}"] for slot in hyper.slots
+        }
     return optimizer
 
 
@@ -145,7 +146,7 @@ class Backend:
         state: Arrays,
     ) -> tuple[Arrays, Arrays]:
         theta = copies(weights)
-        native = with_state(optimizer, theta, state)
+        native = with_state(optimizer, theta, copies(state))
         native.step(gradients)
         return theta, state_of(native)
 
@@ -157,11 +158,12 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        model = self.build(net, loop.state.weights)
+        own = copies if loop.plain else dict  # fast.py has its own
+        model = sequential(net, own(loop.state.weights))
         optimizer = with_state(
             loop.training.optimizer,
             model.weights(),
-            loop.state.optimizer,
+            own(loop.state.optimizer),
         )
         loop.weights = lambda: self.weights(model)
         loop.optimizer = lambda: state_of(optimizer)
