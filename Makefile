@@ -15,7 +15,8 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures clean
+.PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures \
+  site site-parts site-tests notebooks spelling clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -26,6 +27,8 @@ help:
 	@echo "make bench    how fast fit is beside its peers; what importing and verifying costs"
 	@echo "make atlas    write down what the libraries answer now, for later comparison"
 	@echo "make figures  measure 1,000 steps everywhere and draw how far they drift apart"
+	@echo "make site     the lecture and the columns as a site in build/site, from this very code"
+	@echo "make notebooks  the lecture's chapters as Jupyter notebooks in build/notebooks"
 	@echo "make clean    remove what the others made"
 
 install: $(READY)
@@ -42,7 +45,7 @@ $(READY): pyproject.toml constraints.txt
 parity: install
 	$(BIN)/tetrapla parity
 
-test: lint types imports tests bench-runs
+test: lint types spelling imports tests bench-runs
 
 lint: install
 	$(BIN)/ruff check .
@@ -95,5 +98,39 @@ figures: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/tetrapla drift \
 	  --svg docs/figures/trajectories.svg
 
+# The site shows what this code does now: parity is measured, and the
+# libraries are asked, when either has changed.
+MADE := docs/_generated
+CODE := $(shell find src impls -name '*.py' 2>/dev/null)
+
+site: site-parts
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	@echo "open build/site/index.html"
+
+site-parts: install $(MADE)/parity.json $(MADE)/atlas.json
+
+$(MADE)/parity.json: $(CODE)
+	mkdir -p $(MADE)
+	$(BIN)/tetrapla parity --json $@.new > $(MADE)/parity.txt
+	mv $@.new $@
+
+$(MADE)/atlas.json: $(CODE)
+	mkdir -p $(MADE)
+	$(BIN)/tetrapla atlas --markdown > $(MADE)/atlas.md
+	$(BIN)/tetrapla atlas --json > $@.new
+	mv $@.new $@
+
+site-tests: site
+	$(BIN)/python -m pytest -q -p no:cacheprovider docs/checks
+
+notebooks: install
+	mkdir -p build/notebooks
+	cd docs/lecture && for chapter in [0-2]*.md; do \
+	  $(CURDIR)/$(BIN)/jupytext --quiet --to ipynb \
+	    --output $(CURDIR)/build/notebooks/$${chapter%.md}.ipynb $$chapter; done
+
+spelling: install
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src impls tests benchmarks
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist src/*.egg-info $(MADE)

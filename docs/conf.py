@@ -22,7 +22,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "tetrapla.reading.directives",
 ]
-exclude_patterns = ["drawings", "_generated/README.md"]
+exclude_patterns = ["drawings", "checks"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Chapters are notebooks, and run when the site is built.

@@ -57,6 +57,7 @@ def sources() -> set[str]:
     impls |= {f"tetrapla/benchmarks/{p.name}" for p in ROOT.glob("benchmarks/speed/*.py")}
     data = {"tetrapla/parity/page.css", "tetrapla/parity/page.js"}
     data |= {"tetrapla/atlas/seen.json"}
+    data |= {f"tetrapla/reading/static/columns.{kind}" for kind in ("css", "js")}
     return src | impls | data | {"tetrapla/py.typed", "tetrapla/impls/py.typed"}
 
 

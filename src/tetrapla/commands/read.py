@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     metavar="A B",
     help="Two columns line by line: what they say otherwise.",
 )
-@click.option("--width", type=click.IntRange(min=20), help="Columns of the terminal to use.")
+@click.option(
+    "--width", type=click.IntRange(min=20), help="Columns of the terminal to use."
+)
 @click.option("--pager", is_flag=True, help="Show it in the pager that $PAGER names.")
 def read(
     name: str | None,
@@ -86,7 +88,9 @@ def _named(concept: "Concept", backends: tuple[str, ...], library: bool) -> tupl
     names = backends or COLUMNS
     if not library:
         return names
-    both = ((each, LIBRARY.get(each, each)) for each in names if each in LIBRARY or backends)
+    both = (
+        (each, LIBRARY.get(each, each)) for each in names if each in LIBRARY or backends
+    )
     return tuple(dict.fromkeys(name for pair in both for name in pair))
 
 

@@ -51,7 +51,8 @@ class Concept:
     @property
     def definition(self) -> str:
         """The specification's own words: formula, conventions, source."""
-        return getdoc(self.defined) or ""
+        text = getdoc(self.defined) or ""
+        return text.partition("\n>>> ")[0].rstrip()  # without its examples
 
     @property
     def columns(self) -> list[source.Column]:
@@ -141,11 +142,11 @@ def _optimizers() -> list[Concept]:
 def _loss(
     name: str, title: str, function: str, defined: Any, component: str, words: Sequence[str]
 ) -> Concept:
-    own = (function, f"{function}_gradient")
+    own = [function, f"{function}_gradient"]
     if function == "softmax_cross_entropy":
-        own = ("one_hot", *own)
+        own.insert(0, "one_hot")
     if function == "squared_error":
-        own = (*own, "reduce")
+        own.append("reduce")
     library = ("softmax_cross_entropy",) if "one_hot" in own else ()
     return Concept(
         name,
@@ -159,29 +160,40 @@ def _loss(
     )
 
 
-def _layer(name: str, title: str, symbols: Sequence[str], defined: Any) -> Concept:
+def _layer(
+    name: str, title: str, symbols: Sequence[str], library: Sequence[str], defined: Any
+) -> Concept:
     return Concept(
         name,
         title,
         "layers",
         tuple(f"layers.{each}" for each in symbols),
-        tuple(f"layers.{each}" for each in (*symbols, name)),
+        tuple(f"layers.{each}" for each in library),
         defined,
         f"layer/{name}" if name != "sequential" else "network/",
         (name,) if name != "sequential" else (),
     )
 
 
+WEIGHT = ("weightdecay",)
+
+
 def _together() -> list[Concept]:
     steps = ("training.fit", "training.objective", "training.train_step")
     back = ("layers.Dense.backward", "layers.Sequential.backward")
-    both = "training.objective", "training.loss_and_gradients"
+    both = ("training.loss_and_gradients",)
     l2 = ("training.penalty", "training.penalty_gradients")
     trace = ("training.trace",)
     group = "training"
     return [
         Concept(
-            "backpropagation", "Backpropagation", group, (*both, *back), both, None, "network/"
+            "backpropagation",
+            "Backpropagation",
+            group,
+            (*both, *back),
+            both,
+            None,
+            "network/",
         ),
         Concept(
             "training",
@@ -193,7 +205,16 @@ def _together() -> list[Concept]:
             "training/",
             ("training",),
         ),
-        Concept("l2", "L2 regularisation", group, l2, l2, None, "training/", ("weightdecay",)),
+        Concept(
+            "l2",
+            "L2 regularisation",
+            group,
+            l2,
+            l2[:1],
+            None,
+            "training/",
+            ("weightdecay",),
+        ),
         Concept("trace", "Every stage of a pass", group, trace, trace, None, "network/"),
     ]
 
@@ -208,13 +229,15 @@ def _random() -> list[Concept]:
 
 
 def _all() -> dict[str, Concept]:
-    bce = BinaryCrossEntropy
+    bce, whole = BinaryCrossEntropy, ["Sequential", "sequential"]
     found = [
         *_activations(),
-        _layer("dense", "Dense layer", ("Dense",), Dense),
-        _layer("dropout", "Dropout", ("Dropout",), Dropout),
-        _layer("sequential", "Layers in a row", ("Sequential", "sequential"), Sequential),
-        _loss("mse", "Mean squared error", "squared_error", MeanSquaredError, "mse", ["mse"]),
+        _layer("dense", "Dense layer", ["Dense"], ["dense"], Dense),
+        _layer("dropout", "Dropout", ["Dropout"], ["Dropout"], Dropout),
+        _layer("sequential", "Layers in a row", whole, whole, Sequential),
+        _loss(
+            "mse", "Mean squared error", "squared_error", MeanSquaredError, "mse", ["mse"]
+        ),
         _loss(
             "bce",
             "Binary cross-entropy of probabilities",
@@ -254,5 +277,7 @@ def concept(name: str) -> Concept:
     if name in CONCEPTS:
         return CONCEPTS[name]
     near = get_close_matches(name, CONCEPTS, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CONCEPTS)}"
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CONCEPTS)}"
+    )
     raise InvalidInputError(f"nothing is called {name!r}: {hint}")

@@ -12,11 +12,13 @@ file that it shows has changed. Both are registered by `setup`: put
 """
 
 import importlib.util
+from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from mdit_py_plugins.anchors.index import slugify
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
@@ -26,6 +28,7 @@ from tetrapla.reading.concepts import concept
 from tetrapla.spec import InvalidInputError
 
 HERE = Path(__file__).parent
+ATLAS = "_generated/atlas.md"  # the atlas as a page, in the documentation
 
 
 class Columns(SphinxDirective):
@@ -61,9 +64,9 @@ class Columns(SphinxDirective):
 
     def _key(self, name: str) -> str:
         """Return what tells this one from those before it on the page."""
-        seen = self.env.temp_data.setdefault("tetrapla_columns", {})
-        seen[name] = seen.get(name, 0) + 1
-        return "" if seen[name] == 1 else f"-{seen[name]}"
+        count = int(self.env.temp_data.get(f"tetrapla {name}") or 0) + 1
+        self.env.temp_data[f"tetrapla {name}"] = count
+        return "" if count == 1 else f"-{count}"
 
     def _below(self, names: list[str]) -> list[nodes.Node]:
         found = concept(self.arguments[0])
@@ -73,7 +76,10 @@ class Columns(SphinxDirective):
             made += [nodes.raw("", table, format="html")] if table else []
         if path := self._file("tetrapla_atlas"):
             seen = list(measured.atlas(measured.opened(path), found))
-            items = [f"- [{title}](#{_anchor(title)}): {_safe(said)}" for title, said in seen]
+            items = [
+                f"- [{title}](/{ATLAS}#{slugify(title)}): {_safe(said)}"
+                for title, said in seen
+            ]
             if items:
                 text = "\n".join(["Where the libraries differ:", "", *items])
                 made += self.parse_text_to_nodes(text)
@@ -88,10 +94,6 @@ class Columns(SphinxDirective):
             raise self.error(f"{setting}: there is no file {given}: build with `make site`")
         self.env.note_dependency(str(path))
         return path
-
-
-def _anchor(title: str) -> str:
-    return f"atlas-{nodes.make_id(title)}"
 
 
 def _safe(text: str) -> str:
@@ -109,9 +111,12 @@ class Drawn(SphinxDirective):
         path = folder / f"{name}.py"
         if not path.is_file():
             raise self.error(f"there is no drawing {name}: {path} is missing")
-        self.env.note_dependency(str(path))
+        # what it shares with others, and what it runs
+        for each in (path, *folder.glob("_*.py"), *source.folder().glob("*/*.py")):
+            self.env.note_dependency(str(each))
         spec = importlib.util.spec_from_file_location(f"tetrapla_drawing_{name}", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         target = Path(self.env.app.outdir, "_images", f"{name}.svg")
@@ -121,8 +126,8 @@ class Drawn(SphinxDirective):
         image = nodes.raw(
             "",
             f'<figure class="tp-drawing"><img src="{to_root}_images/{name}.svg" '
-            f'alt="{html.escape(module.ALT)}">'
-            f"<figcaption>{html.escape(module.CAPTION)}</figcaption></figure>",
+            f'alt="{escape(module.ALT)}">'
+            f"<figcaption>{escape(module.CAPTION)}</figcaption></figure>",
             format="html",
         )
         return [image]

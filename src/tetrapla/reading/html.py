@@ -17,7 +17,7 @@ from tetrapla.reading.source import Block, Column, rows
 
 def columns(concept: Concept, shown: Sequence[Column], key: str = "") -> str:
     """Return a concept's columns; `key` tells several of one page apart."""
-    name = f"{concept.name}{key}"
+    name = f"columns-{concept.name}{key}"
     return "\n".join(_section(concept, shown, name))
 
 
@@ -37,8 +37,8 @@ def _section(concept: Concept, shown: Sequence[Column], name: str) -> Iterator[s
     for i, each in enumerate(shown):
         place = _id(name, each)
         yield (
-            f'<button type="button" role="tab" class="tp-tab" data-backend="{each.backend}" '
-            f'id="{place}-tab" aria-controls="{place}" '
+            '<button type="button" role="tab" class="tp-tab" '
+            f'data-backend="{each.backend}" id="{place}-tab" aria-controls="{place}" '
             f'aria-selected="{"true" if i == 0 else "false"}">{each.backend}</button>'
         )
     yield "</div>"
@@ -67,7 +67,8 @@ def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
     )
     yield (
         f'<div class="tp-head"><a href="#{place}">{column.backend}</a> '
-        f'<span class="tp-path" title="{escape(first.path)}">{escape(_short(first))}</span> '
+        f'<span class="tp-path" title="{escape(first.path)}">'
+        f"{escape(_short(first))}</span> "
         f'<button type="button" class="tp-copy" aria-label="Copy {column.backend}">copy'
         "</button></div>"
     )
@@ -81,7 +82,9 @@ def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
         if not lines:
             yield '<div class="tp-step tp-none" aria-hidden="true"></div>'
             continue
-        about = f' aria-label="{escape(f"step {row}: {title}")}" tabindex="0"' if title else ""
+        about = (
+            f' aria-label="{escape(f"step {row}: {title}")}" tabindex="0"' if title else ""
+        )
         role = ' role="group"' if title else ""
         body = "".join(f"{_line(line)}\n</span>" for line in lines)
         yield (

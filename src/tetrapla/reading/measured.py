@@ -21,7 +21,6 @@ class Cell:
     """A component in one backend and dtype."""
 
     worst: float  # the largest share of a bound
-    median: float
     ulps: float  # of the worst element
     status: str
 
@@ -49,7 +48,7 @@ def cells(report: Mapping[str, Any], concept: Concept) -> dict[tuple[str, str], 
         if not mine:
             continue
         place = row["backend"], row["dtype"]
-        cell = Cell(*(float(row[key]) for key in ("worst", "median", "ulps")), row["status"])
+        cell = Cell(float(row["worst"]), float(row["ulps"]), row["status"])
         if place not in found or cell.worst > found[place].worst:
             found[place] = cell
     return found
@@ -82,7 +81,7 @@ def parity(report: Mapping[str, Any], concept: Concept, backends: Sequence[str])
 
 def _shown(cell: Cell | None) -> str:
     if cell is None:
-        return "–"
+        return "not measured"
     if cell.status == "no":
         return "the library has none"
     mark = "≈ " if cell.status == "known deviation" else ""

@@ -98,7 +98,8 @@ def rows(columns: Sequence[Column]) -> list[str]:
 def folder() -> Path:
     """Return where the implementations are; imports none of them."""
     found = find_spec("tetrapla.impls")
-    assert found is not None and found.submodule_search_locations
+    assert found is not None
+    assert found.submodule_search_locations
     return Path(next(iter(found.submodule_search_locations)))
 
 
@@ -184,7 +185,8 @@ def _imported(tree: ast.Module, name: str) -> str | None:
 
 def _module(name: str) -> Path:
     found = find_spec(name)
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     return Path(found.origin)
 
 

@@ -30,7 +30,9 @@ def contents(console: Console) -> Iterator[RenderableType]:
     yield Text("tetrapla read adam: one of them, side by side")
 
 
-def page(concept: Concept, columns: Sequence[Column], width: int) -> Iterator[RenderableType]:
+def page(
+    concept: Concept, columns: Sequence[Column], width: int
+) -> Iterator[RenderableType]:
     """Yield a concept: its definition, then its columns."""
     yield Rule(concept.title, style="bold")
     if concept.definition:

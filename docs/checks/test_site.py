@@ -1,0 +1,183 @@
+"""What a reader does with the site: open, switch, point, search, tab, print."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import PAGES, SITE
+
+SHOTS = SITE.parent / "screenshots"
+CODE = "columns/optimizers.html"
+ADAM = "#columns-adam"
+COLUMNS = ["numpy", "torch", "tf", "jax"]
+
+# Pages of one kind are built alike: one of each is looked at more closely.
+KINDS = (
+    "index.html",
+    "lecture/21-optimizers.html",
+    "lecture/30-play.html",
+    "columns/optimizers.html",
+    "pitfalls/zero-grad.html",
+    "reference/contract.html",
+    "_generated/atlas.html",
+)
+
+
+def test_the_site_is_there():
+    assert len(PAGES) > 60
+    assert set(KINDS) <= set(PAGES)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_from_a_folder(watched, path):
+    site = watched()
+    page = site.open(path)
+    page.wait_for_timeout(150)
+    assert site.complaints == []
+    broken = page.evaluate(
+        "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
+    )
+    assert broken == []
+    without = page.evaluate("[...document.images].filter(i => !i.alt).map(i => i.src)")
+    assert without == []
+
+
+@pytest.mark.parametrize("width", [1600, 1920])
+@pytest.mark.parametrize(
+    "path", ["columns/optimizers.html", "lecture/22-all-together.html"]
+)
+def test_four_columns_clip_no_code(watched, path, width):
+    page = watched(width=width).open(path)
+    clipped = page.evaluate(
+        """[...document.querySelectorAll('.tp-column, .tp-step, .tp-line')]
+        .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display
+        !== 'none').map(e => e.textContent.slice(0, 60))"""
+    )
+    assert clipped == []
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0
+    tops = page.evaluate(
+        f"""[...document.querySelectorAll('{ADAM} [data-row="6"]')]
+        .map(e => Math.round(e.getBoundingClientRect().top))"""
+    )
+    if path == CODE:
+        assert len(tops) == 4
+        assert len(set(tops)) == 1
+
+
+def shown(page):
+    return page.evaluate(
+        f"""[...document.querySelectorAll('{ADAM} .tp-column')]
+        .filter(e => e.offsetParent !== null).map(e => e.dataset.backend)"""
+    )
+
+
+def test_columns_are_switched_and_remembered(watched):
+    site = watched()
+    page = site.open(CODE)
+    assert shown(page) == COLUMNS
+    for name in ("numpy", "tf"):
+        page.click(f"{ADAM} .tp-switch[data-backend={name}]")
+    assert shown(page) == ["torch", "jax"]
+    page = site.open("columns/losses.html")
+    page = site.open(CODE)
+    assert shown(page) == ["torch", "jax"]
+    for name in ("torch", "jax"):  # the last one stays
+        page.click(f"{ADAM} .tp-switch[data-backend={name}]")
+    assert shown(page) == ["jax"]
+    assert site.complaints == []
+
+
+def test_a_link_to_a_column_shows_it(watched):
+    site = watched()
+    page = site.open(CODE)
+    page.click(f"{ADAM} .tp-switch[data-backend=torch]")
+    page = site.open(CODE, f"{ADAM}-torch")
+    page.reload()
+    assert "torch" in shown(page)
+
+
+def test_tabs_on_a_phone_go_together(watched):
+    page = watched(width=390, height=844).open(CODE)
+    assert shown(page) == ["numpy"]
+    page.click(f"{ADAM} .tp-tab[data-backend=jax]")
+    assert shown(page) == ["jax"]
+    others = page.evaluate(
+        "[...document.querySelectorAll('.tp-tab[aria-selected=true]')]"
+        ".map(e => e.dataset.backend)"
+    )
+    assert set(others) == {"jax"}
+    page.focus(f"{ADAM} .tp-tab[data-backend=jax]")
+    page.keyboard.press("ArrowLeft")
+    assert shown(page) == ["tf"]
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def lit(page):
+    return page.evaluate(
+        f"""[...document.querySelectorAll('{ADAM} .tp-lit')]
+        .map(e => [e.closest('.tp-column').dataset.backend, e.dataset.row])"""
+    )
+
+
+def test_pointing_at_a_step_lights_it_in_all(watched):
+    page = watched().open(CODE)
+    page.hover(f"{ADAM} [data-backend=torch] [data-row='5']")
+    assert lit(page) == [[name, "5"] for name in COLUMNS]
+    page.hover("h1")
+    assert lit(page) == []
+
+
+def test_a_step_can_be_reached_by_keyboard(watched):
+    page = watched().open(CODE)
+    page.focus(f"{ADAM} [data-backend=jax] [data-row='2']")
+    assert lit(page) == [[name, "2"] for name in COLUMNS]
+
+
+def test_a_column_is_copied_word_for_word(watched, served):
+    site = watched()
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = site.page
+    page.goto(f"{served}/{CODE}")
+    page.click(f"{ADAM}-torch .tp-copy")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    source = Path(__file__).parents[2] / "impls" / "torch" / "optimizers.py"
+    text = source.read_text(encoding="utf-8")
+    _, _, after = copied.partition("class Adam(Optimizer):")
+    assert f"class Adam(Optimizer):{after.rstrip()}" in text
+
+
+def test_search_finds_a_chapter(watched):
+    site = watched()
+    page = site.open("search.html", "?q=dropout")
+    page.wait_for_selector("#search-results li a")
+    assert page.locator("#search-results li a").count() > 3
+    assert site.complaints == []
+
+
+@pytest.mark.parametrize("path", KINDS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(watched, path, scheme):
+    page = watched(scheme=scheme).open(path)
+    page.wait_for_timeout(300)
+    found = Axe().run(page).response["violations"]
+    grave = [
+        f"{v['id']}: {node['html'][:120]}"
+        for v in found
+        if v["impact"] in ("critical", "serious")
+        for node in v["nodes"][:3]
+    ]
+    assert grave == []
+
+
+@pytest.mark.parametrize("path", KINDS)
+def test_it_is_looked_at(watched, path):
+    """Screenshots to look at, at four widths, light and dark."""
+    SHOTS.mkdir(exist_ok=True)
+    for width in (390, 1024, 1600, 1920):
+        for scheme in ("light", "dark"):
+            page = watched(width=width, scheme=scheme).open(path)
+            page.wait_for_timeout(300)
+            name = f"{path.replace('/', '-').removesuffix('.html')}-{width}-{scheme}.png"
+            page.screenshot(path=SHOTS / name)
+            assert (SHOTS / name).stat().st_size > 5000
