@@ -52,6 +52,7 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_context = {"default_mode": "auto"}
+html_show_search_summary = False  # a page from a folder may not fetch others
 html_show_sourcelink = False
 html_show_sphinx = False
 html_sidebars = {"**": ["sidebar-nav-bs"], "index": []}

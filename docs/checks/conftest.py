@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 SITE = Path(__file__).parents[2] / "build" / "site"
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.glob("**/*.html"))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, SITE
 
+SITE = Path(__file__).parents[2] / "build" / "site"
+PAGES = sorted(
+    path
+    for path in (p.relative_to(SITE).as_posix() for p in SITE.glob("**/*.html"))
+    if not path.startswith("_static/")
+)
 SHOTS = SITE.parent / "screenshots"
 CODE = "columns/optimizers.html"
 ADAM = "#columns-adam"

@@ -15,10 +15,12 @@ settings and backend, to the bit as if nothing had happened.
 
 import hashlib
 import json
+import math
 import os
 import re
 import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +50,7 @@ NAME = re.compile(r"step-(\d{12})\.safetensors")
 COUNTS = ("epoch", "step", "waited", "position")
 SUMS = ("best_loss", "loss_sum")  # as arrays: JSON has no inf, and no NaN
 CHUNK = 2**20  # elements that are fingerprinted at a time
+PAUSE = 0.02  # seconds between two files
 LARGE = 2**20  # numbers in a state: one at a time is in memory
 
 
@@ -215,7 +218,9 @@ class _Writer:
     """Writes states in a thread, in their order.
 
     Of those that wait for the disk only the newest `keep` are written: the
-    others would not be kept. A large one waits for all before it.
+    others would not be kept. Between two it pauses, unless somebody waits, so
+    that a run with many short epochs is not kept busy by files that are soon
+    removed. A large one waits for all before it.
     """
 
     def __init__(
@@ -225,11 +230,15 @@ class _Writer:
         self.lock = threading.Lock()
         self.waiting: deque[TrainingState] = deque(maxlen=keep)
         self.under_way: deque[Future[None]] = deque()
+        self.hurry = threading.Event()
+        self.written = -math.inf  # when the last one was
 
     def save(self, state: TrainingState) -> None:
         """Have a state written; raises what went wrong with those before."""
         numbers = sum(a.size for a in (*state.weights.values(), *state.optimizer.values()))
-        while self.under_way and (numbers > LARGE or self.under_way[0].done()):
+        if numbers > LARGE:
+            self.wait()
+        while self.under_way and self.under_way[0].done():
             self.under_way.popleft().result()
         with self.lock:
             if self.waiting and self.waiting[-1].step == state.step:
@@ -239,14 +248,18 @@ class _Writer:
 
     def wait(self) -> None:
         """Wait until all are written."""
+        self.hurry.set()
         while self.under_way:
             self.under_way.popleft().result()
+        self.hurry.clear()
 
     def _write_next(self) -> None:
+        self.hurry.wait(max(0.0, self.written + PAUSE - time.monotonic()))
         with self.lock:
             state = self.waiting.popleft() if self.waiting else None
         if state is not None:  # else a newer one took its place
             self.write(state)
+            self.written = time.monotonic()
 
 
 def _read(path: Path) -> Checkpoint:
