@@ -16,7 +16,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures \
-  site site-parts site-tests notebooks spelling clean
+  site site-parts site-runs site-tests notebooks spelling clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -45,7 +45,7 @@ $(READY): pyproject.toml constraints.txt
 parity: install
 	$(BIN)/tetrapla parity
 
-test: lint types spelling imports tests bench-runs
+test: lint types spelling imports tests bench-runs site-runs
 
 lint: install
 	$(BIN)/ruff check .
@@ -121,7 +121,12 @@ $(MADE)/atlas.json: $(CODE)
 	mv $@.new $@
 
 site-tests: site
-	$(BIN)/python -m pytest -q -p no:cacheprovider docs/checks
+	$(BIN)/python -m pytest -n 2 -p no:cacheprovider docs/checks
+
+# The site without its figures of parity, which take minutes, and its checks.
+site-runs: install $(MADE)/atlas.json
+	$(BIN)/sphinx-build -q -W --keep-going -D tetrapla_parity= -b html docs build/site-runs
+	TETRAPLA_SITE=build/site-runs $(BIN)/python -m pytest -n 2 -p no:cacheprovider docs/checks
 
 notebooks: install
 	mkdir -p build/notebooks

@@ -1,11 +1,12 @@
 """What a reader does with the site: open, switch, point, search, tab, print."""
 
+import os
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-SITE = Path(__file__).parents[2] / "build" / "site"
+SITE = Path(os.environ.get("TETRAPLA_SITE", "build/site")).resolve()
 PAGES = sorted(
     path
     for path in (p.relative_to(SITE).as_posix() for p in SITE.glob("**/*.html"))
