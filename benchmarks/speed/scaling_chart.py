@@ -166,7 +166,7 @@ def _panel(axes: chart.Axes, panel: Panel) -> Iterator[Markup]:
             continue
         yield _drawn(line, places)
         if line.name and places[-1][0] < axes.right - 1:  # it had to end early
-            yield _ending(axes, line, *places[-1][:2])
+            yield _beginning(line, *places[0][:2])
         elif line.name:
             ends.append((places[-1][0], places[-1][1], line))
     if any(line.floor and not line.name for line in panel.lines) and ends:
@@ -186,11 +186,9 @@ def _drawn(line: Line, places: list[tuple[float, float, float]]) -> Markup:
     return element("g", curve, *marks, class_=f"k{line.kind}")
 
 
-def _ending(axes: chart.Axes, line: Line, x: float, y: float) -> Markup:
-    """Return a line's name above its end, within the axes."""
-    near = x - axes.left < WIDE / 2
-    place = {"text_anchor": "start" if near else "end", "class_": "small name"}
-    label = chart.text(x + 8, y - (2 if near else 8), line.name, **place)
+def _beginning(line: Line, x: float, y: float) -> Markup:
+    """Return a line's name above its first point: its end is among others."""
+    label = chart.text(x + 2, y - 8, line.name, text_anchor="start", class_="small name")
     return element("g", label, class_=f"k{line.kind}")
 
 
