@@ -16,7 +16,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures \
-  site site-parts site-runs site-tests notebooks spelling clean
+  site site-parts site-runs site-tests notebooks links spelling clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -28,7 +28,7 @@ help:
 	@echo "make atlas    write down what the libraries answer now, for later comparison"
 	@echo "make figures  measure 1,000 steps everywhere and draw how far they drift apart"
 	@echo "make site     the lecture and the columns as a site in build/site, from this very code"
-	@echo "make notebooks  the lecture's chapters as Jupyter notebooks in build/notebooks"
+	@echo "make notebooks  the chapters as Jupyter notebooks; with BACKEND=torch, run in it"
 	@echo "make clean    remove what the others made"
 
 install: $(READY)
@@ -128,11 +128,17 @@ site-runs: install $(MADE)/atlas.json
 	$(BIN)/sphinx-build -q -W --keep-going -D tetrapla_parity= -b html docs build/site-runs
 	TETRAPLA_SITE=build/site-runs $(BIN)/python -m pytest -n 2 -p no:cacheprovider docs/checks
 
+# The site's build runs every chapter with NumPy; BACKEND=torch runs them with it.
+BACKEND ?=
 notebooks: install
 	mkdir -p build/notebooks
 	cd docs/lecture && for chapter in [0-2]*.md; do \
-	  $(CURDIR)/$(BIN)/jupytext --quiet --to ipynb \
-	    --output $(CURDIR)/build/notebooks/$${chapter%.md}.ipynb $$chapter; done
+	  TETRAPLA_BACKEND=$(or $(BACKEND),numpy) $(CURDIR)/$(BIN)/jupytext --quiet --to ipynb \
+	    $(if $(BACKEND),--execute) \
+	    --output $(CURDIR)/build/notebooks/$${chapter%.md}.ipynb $$chapter || exit 1; done
+
+links: site-parts
+	$(BIN)/sphinx-build -q -b linkcheck docs build/links
 
 spelling: install
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src impls tests benchmarks
