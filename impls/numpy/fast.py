@@ -1,11 +1,11 @@
 """The loop of training.py, faster: arrays that are made once.
 
 Products, relu and dropout are those of layers.py, written into arrays
-that are there already. Sums over a batch are products with ones, which
-BLAS adds up in an order of its own, and Adam's two corrections are one
-factor each. The weights are one vector, of which the layers' are views,
-so that a rule is called once for all; rows, masks and losses are those
-of many steps at once.
+that are there already. Sums over a batch and over classes are products
+with ones, which BLAS adds up in an order of its own, and Adam's two
+corrections are one factor each. The weights are one vector, of which
+the layers' are views, so that a rule is called once for all; rows,
+masks and losses are those of many steps at once.
 """
 
 import math

@@ -161,7 +161,7 @@ class Steps(Together):
             and hyper.eps_place == "outside"
             and not hyper.amsgrad
         )
-        self.t = torch.zeros((), device=self.theta.device)
+        self.t = self.theta.new_zeros(())  # of float32, as the kernel's
         outputs = list(weights.values())[-1].numel()
         self.no_outputs = self.theta.new_empty(0, outputs)
 

@@ -50,7 +50,7 @@ NAME = re.compile(r"step-(\d{12})\.safetensors")
 COUNTS = ("epoch", "step", "waited", "position")
 SUMS = ("best_loss", "loss_sum")  # as arrays: JSON has no inf, and no NaN
 CHUNK = 2**20  # elements that are fingerprinted at a time
-PAUSE = 0.02  # seconds between two files
+PAUSE = 0.05  # seconds between `keep` files
 LARGE = 2**20  # numbers in a state: one at a time is in memory
 
 
@@ -82,8 +82,9 @@ class Checkpoints:
     folder
         Made when the first is written.
     every
-        Steps between two; None: at the end of every epoch alone. (Every
-        epoch's end is written in any case.)
+        Steps between two; None: at the end of every epoch alone. (Epochs'
+        ends count in any case.) Where they come faster than files can be
+        written, those that `keep` newer ones overtake are left out.
     keep
         How many are kept: the newest ones.
     about
@@ -218,15 +219,16 @@ class _Writer:
     """Writes states in a thread, in their order.
 
     Of those that wait for the disk only the newest `keep` are written: the
-    others would not be kept. Between two it pauses, unless somebody waits, so
-    that a run with many short epochs is not kept busy by files that are soon
-    removed. A large one waits for all before it.
+    others would not be kept. After each it pauses, unless somebody waits, so
+    that a run of short epochs is not kept busy by files that are soon removed:
+    `keep` of them take PAUSE and what writing takes, and what is on the disk
+    is behind by no more. A large one waits for all before it.
     """
 
     def __init__(
         self, thread: ThreadPoolExecutor, write: Callable[[TrainingState], None], keep: int
     ) -> None:
-        self.thread, self.write = thread, write
+        self.thread, self.write, self.pause = thread, write, PAUSE / keep
         self.lock = threading.Lock()
         self.waiting: deque[TrainingState] = deque(maxlen=keep)
         self.under_way: deque[Future[None]] = deque()
@@ -254,7 +256,7 @@ class _Writer:
         self.hurry.clear()
 
     def _write_next(self) -> None:
-        self.hurry.wait(max(0.0, self.written + PAUSE - time.monotonic()))
+        self.hurry.wait(max(0.0, self.written + self.pause - time.monotonic()))
         with self.lock:
             state = self.waiting.popleft() if self.waiting else None
         if state is not None:  # else a newer one took its place

@@ -41,13 +41,13 @@ class EpochReport:
 class Saving:
     """Where and when a run saves its state.
 
-    `save` is called at the end of every epoch, after every `every` steps
-    where that is a number, when a callback stops the run, and when
-    `interrupted()` says that the user wants to stop; then KeyboardInterrupt
-    ends the run, after a whole step. It may return before all is written;
-    `wait()` does not, and is called before a callback, which may look.
-
-    Of epochs that were done together, only the last `keep` need be saved.
+    `save` is called at the end of every epoch, after every `every` steps where
+    that is a number, when a callback stops the run, and when `interrupted()`
+    says that the user wants to stop; then KeyboardInterrupt ends the run, after
+    a whole step. Of epochs that were done together, between which nothing can
+    end the run, it may be called for the last `keep` alone. It may return
+    before all is written; `wait()` does not, and is called before a callback,
+    which may look.
     """
 
     save: Callable[[TrainingState], None]
