@@ -163,6 +163,7 @@ def test_activations():
     ]:
         z, a, slope = curves[g]
         assert (z[0], z[-1]) == (-5, 5)
+        # float64, of numbers up to 1: thousands of roundings
         np.testing.assert_allclose(slope, slope_of(z, a), rtol=0, atol=1e-12)
     assert "never above 0.25" in said("activations")
 
@@ -172,6 +173,7 @@ def test_perceptron():
     (y,) = module.output(module.POINT[None])
     assert y == pytest.approx(0.0024726, abs=0.5e-7)
     on = np.array([[-1.0, -1.0], [1.0, 2.0]])
+    # z is 0 there, but for a few roundings of float64
     np.testing.assert_allclose(module.output(on), 0.5, rtol=1e-12)
     assert (module.output(on + module.WEIGHT) > 0.99).all()
     assert "sigmoid(z) = 0.0025" in said("perceptron")
@@ -211,6 +213,7 @@ def test_four_frameworks_descend_on_one_path():
         assert places.shape == (module.STEPS + 1, 2)
         assert np.abs(places - first).max() < 1e-5
         assert (np.diff(losses) < 1e-6).all()
+        # descent nears the lowest point and does not reach it: the eye sees no gap
         np.testing.assert_allclose(places[-1], [1, 2], atol=0.05)
     (most,) = re.findall(r"0\.0\d+", module.CAPTION)
     assert float(most) == pytest.approx(module.apart(), rel=0.5)

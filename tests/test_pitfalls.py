@@ -383,6 +383,7 @@ def test_a_second_softmax_hides_the_worst_mistakes(f64):
     none = tp.SoftmaxCrossEntropy(reduction="none")
     twice = f64.loss(none, f64.activation("softmax", z), y)
     right = math.log(1 + 2 / math.e)
+    # softmax of 20 and 0 is 1 and 0 but for exp(-20), 2e-9, and so is the limit
     np.testing.assert_allclose(twice, [right, 1 + right], rtol=0, atol=1e-7)
     np.testing.assert_allclose(names("double-softmax", WRONG)["loss"].tolist(), twice, 1e-6)
     # A network that ends with softmax is one that all agree on.
@@ -390,6 +391,7 @@ def test_a_second_softmax_hides_the_worst_mistakes(f64):
     w = {"0.weight": np.eye(3), "0.bias": np.zeros(3)}
     summed = tp.SoftmaxCrossEntropy(reduction="sum")
     r = f64.loss_and_gradients(net, w, z, y, summed)
+    # the same formula, its two terms added in another order: an ULP or two
     np.testing.assert_allclose(r.loss, twice.sum(), rtol=1e-15)
     assert np.abs(r.input).max() < 5e-9
     assert np.abs(names("double-softmax", WRONG)["z"].grad.numpy()).max() < 5e-9
@@ -402,6 +404,7 @@ def test_epsilon_lands_on_the_parameter(f32):
     state = f32.init_optimizer(adam, {"w": theta})
     expected, _ = f32.update(adam, {"w": theta}, {"w": g}, state)
     right = names("epsilon-parentheses", RIGHT)["theta"].numpy()
+    # float32 on both sides, some ten roundings; a misplaced epsilon is 1e-5 off
     np.testing.assert_allclose(right, expected["w"], rtol=1e-6)
     wrong = names("epsilon-parentheses", WRONG)["theta"].numpy()
     np.testing.assert_allclose(wrong[[0, 2]], [1 - 0.001, -0.001 + 1e-8], rtol=1e-6)
@@ -420,6 +423,7 @@ def test_a_step_counter_that_stands_still(f64):
             moved.append(w["w"][0] - new["w"][0])
             w = new
         moves = names("step-counter", title)["moves"]
+        # a move of 1e-3 is the difference of two float64 weights up to 1: 1e-13
         np.testing.assert_allclose(moves[:100], moved, rtol=1e-10)
     settled = names("step-counter", WRONG)["moves"][-1]
     np.testing.assert_allclose(settled, 0.001 * math.sqrt(0.001) / 0.1, rtol=1e-4)

@@ -72,7 +72,7 @@ def read(
             raise Refusal(str(error)) from error
         if pair and (backends or library):
             raise Refusal("--diff names its two columns itself")
-        columns = _columns(found, pair or _named(found, backends, library), bool(backends))
+        columns = _columns(found, pair or _named(backends, library), bool(backends))
         if pair:
             shown = terminal.difference(found, *columns)
         else:
@@ -82,16 +82,12 @@ def read(
             console.print(each)
 
 
-def _named(concept: "Concept", backends: tuple[str, ...], library: bool) -> tuple[str, ...]:
-    from tetrapla.reading.source import COLUMNS, LIBRARY
+def _named(backends: tuple[str, ...], library: bool) -> tuple[str, ...]:
+    from tetrapla.reading.source import COLUMNS, LIBRARY, beside
 
-    names = backends or COLUMNS
-    if not library:
-        return names
-    both = (
-        (each, LIBRARY.get(each, each)) for each in names if each in LIBRARY or backends
-    )
-    return tuple(dict.fromkeys(name for pair in both for name in pair))
+    if library:
+        return beside(backends or LIBRARY)
+    return backends or COLUMNS
 
 
 def _columns(concept: "Concept", names: tuple[str, ...], asked: bool) -> "list[Column]":

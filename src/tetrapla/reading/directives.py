@@ -24,7 +24,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from tetrapla.reading import html, measured, source
-from tetrapla.reading.concepts import concept
+from tetrapla.reading.concepts import Concept, concept
 from tetrapla.spec import InvalidInputError
 
 HERE = Path(__file__).parent
@@ -49,8 +49,7 @@ class Columns(SphinxDirective):
         named = self.options.get("backends", ", ".join(source.COLUMNS))
         names = [name.strip() for name in named.split(",")]
         if "library" in self.options:
-            both = [(n, source.LIBRARY[n]) for n in names if n in source.LIBRARY]
-            names = list(dict.fromkeys(name for pair in both for name in pair))
+            names = list(source.beside(n for n in names if n in source.LIBRARY))
         if unknown := [name for name in names if name not in source.FOLDERS]:
             raise self.error(f"there is no column {', '.join(unknown)}")
         shown = found.of(names)
@@ -59,7 +58,7 @@ class Columns(SphinxDirective):
                 self.env.note_dependency(str(source.path_of(block)))
         formula = self.parse_text_to_nodes(f"```{{math}}\n{found.formula}\n```")
         code = html.columns(found, shown, self._key(found.name))
-        below = [] if "bare" in self.options else self._below(names)
+        below = [] if "bare" in self.options else self._below(found, names)
         return [*formula, nodes.raw("", code, format="html"), *below]
 
     def _key(self, name: str) -> str:
@@ -68,8 +67,7 @@ class Columns(SphinxDirective):
         self.env.temp_data[f"tetrapla {name}"] = count
         return "" if count == 1 else f"-{count}"
 
-    def _below(self, names: list[str]) -> list[nodes.Node]:
-        found = concept(self.arguments[0])
+    def _below(self, found: Concept, names: list[str]) -> list[nodes.Node]:
         made: list[nodes.Node] = []
         if path := self._file("tetrapla_parity"):
             table = measured.parity(measured.opened(path), found, names)

@@ -7,7 +7,7 @@ line by line, as the file.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -64,6 +64,12 @@ class Column:
     def steps(self) -> tuple[tuple[str, str], ...]:
         """The steps' numbers and titles, in the order of the source."""
         return tuple((block.row, block.title) for block in self.blocks if block.title)
+
+
+def beside(names: Iterable[str]) -> tuple[str, ...]:
+    """Return these columns, each followed by the one that calls its library."""
+    pairs = ((name, LIBRARY.get(name, name)) for name in names)
+    return tuple(dict.fromkeys(name for pair in pairs for name in pair))
 
 
 def column(backend: str, symbols: Sequence[str]) -> Column | None:
