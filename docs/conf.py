@@ -40,6 +40,7 @@ tetrapla_atlas = "_generated/atlas.json"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": True,

@@ -11,6 +11,7 @@ import pytest
 import support
 
 import tetrapla.impls
+from tetrapla.reading import concepts, measured
 
 ROOT = Path(tetrapla.impls.__file__).parent
 CONF = """
@@ -101,6 +102,25 @@ def test_parity_and_the_atlas_stand_below(site):
     assert "torch 7.7" in page
     assert 'href="_generated/atlas.html#where-epsilon-stands"' in page
     assert "torch: 1" in page
+
+
+def test_a_figure_that_would_alarm_is_explained():
+    concept, names = concepts.concept("relu"), ["torch", "tf", "torch.nn"]
+    figures = [("agrees", 0.25, 0.5), ("agrees", 0.9999999, 8.8e6)]
+    figures.append(("known deviation", 0.5, 2.0))
+    report = {"tetrapla": "9", "date": "2001-02-03", "backends": {}, "components": []}
+    for name, (status, worst, ulps) in zip(names, figures, strict=True):
+        cell = {"component": "activation/relu", "backend": name, "dtype": "float32"}
+        cell |= {"status": status, "worst": worst, "ulps": ulps}
+        report["components"].append(cell)
+    table = measured.parity(report, concept, names)
+    assert "<td>just below 1 of the bound, 8.8e+06 ULP</td>" in table
+    assert "<td>≈ 0.5 of the bound" in table
+    assert "≈: a known deviation" in table
+    assert "flush subnormals" in table
+    table = measured.parity(report, concept, names[:1])
+    assert "≈" not in table
+    assert "flush" not in table
 
 
 def test_what_is_not_there_is_named(site):

@@ -46,6 +46,15 @@ def test_a_page_opens_from_a_folder(watched, path):
     assert broken == []
     without = page.evaluate("[...document.images].filter(i => !i.alt).map(i => i.src)")
     assert without == []
+    hidden = page.evaluate(
+        "[...document.querySelectorAll('div.math')].filter(e => e.scrollWidth >"
+        " e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
+    )
+    assert hidden == []
+    for width in (1600, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"at {width} the page is {wide} too wide"
 
 
 @pytest.mark.parametrize("width", [1600, 1920])
@@ -117,6 +126,49 @@ def test_tabs_on_a_phone_go_together(watched):
     page.keyboard.press("ArrowLeft")
     assert shown(page) == ["tf"]
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_paper_is_light_and_has_all_columns_aligned(watched):
+    page = watched(width=1047, scheme="dark").open(CODE)
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
+    steps = f"document.querySelectorAll('{ADAM} [data-row=\"6\"]')"
+    boxes = page.evaluate(
+        f"[...{steps}].map(e => e.getBoundingClientRect()).map(b => [b.top, b.left])"
+    )
+    tops, lefts = zip(*boxes, strict=True)
+    assert len(boxes) == len(set(lefts)) == 4
+    assert len(set(tops)) == 1
+    assert not page.is_visible(".bd-header")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_where_four_columns_are_too_narrow_two_stand_below(watched):
+    page = watched(width=1024).open(CODE)
+    boxes = page.evaluate(
+        f"""[...document.querySelectorAll('{ADAM} .tp-column')]
+        .map(e => e.getBoundingClientRect()).map(b => [b.left, b.top])"""
+    )
+    (a, b, c, d) = boxes
+    assert a[0] == c[0] < b[0] == d[0]
+    assert a[1] == b[1] < c[1] == d[1]
+    assert shown(page) == COLUMNS
+
+
+def test_the_names_stay_above_their_columns(watched):
+    page = watched().open(CODE, ADAM)
+    page.mouse.wheel(0, 400)
+    page.wait_for_timeout(200)
+    column, head, bar = (
+        page.evaluate(f"document.querySelector('{each}').getBoundingClientRect().toJSON()")
+        for each in (f"{ADAM}-jax", f"{ADAM}-jax .tp-head", ".bd-header")
+    )
+    assert column["top"] < bar["bottom"] - 50
+    assert abs(head["top"] - bar["bottom"]) <= 2
 
 
 def lit(page):

@@ -53,9 +53,9 @@ class Columns(SphinxDirective):
         if unknown := [name for name in names if name not in source.FOLDERS]:
             raise self.error(f"there is no column {', '.join(unknown)}")
         shown = found.of(names)
-        for each in shown:
-            for block in each.blocks:
-                self.env.note_dependency(str(source.path_of(block)))
+        files = {source.path_of(block) for each in shown for block in each.blocks}
+        for path in files.union(HERE.glob("*.py")):
+            self.env.note_dependency(str(path))
         formula = self.parse_text_to_nodes(f"```{{math}}\n{found.formula}\n```")
         code = html.columns(found, shown, self._key(found.name))
         below = [] if "bare" in self.options else self._below(found, names)

@@ -29,10 +29,10 @@ FORMULAS = {
     "softmax_cross_entropy": r"J = -\frac{1}{n} \sum_{i=1}^{n} \sum_k y_{ik} "
     r"\log \frac{e^{z_{ik}}}{\sum_j e^{z_{ij}}} \qquad "
     r"\frac{\partial J}{\partial z_{ik}} = \frac{1}{n} (\mathrm{softmax}(z_i)_k - y_{ik})",
-    "optimizer": r"t \leftarrow t + 1, \quad \text{then for each weight:} \quad "
+    "optimizer": r"\begin{gathered} t \leftarrow t + 1, "
+    r"\quad\text{then for each weight decay, and then the rule:} \\ "
     r"g \leftarrow g + \lambda\theta \ \text{(coupled)} \quad\text{or}\quad "
-    r"\theta \leftarrow \theta - \eta\lambda\theta \ \text{(decoupled)}, "
-    r"\quad \text{then the rule}",
+    r"\theta \leftarrow \theta - \eta\lambda\theta \ \text{(decoupled)} \end{gathered}",
     "sgd": r"\theta \leftarrow \theta - \eta\,g \qquad \text{momentum:} \quad "
     r"b \leftarrow \mu b + g, \quad \theta \leftarrow \theta - \eta\,b \qquad "
     r"\text{Nesterov:} \quad \theta \leftarrow \theta - \eta\,(g + \mu b)",

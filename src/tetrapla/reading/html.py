@@ -24,7 +24,8 @@ def columns(concept: Concept, shown: Sequence[Column], key: str = "") -> str:
 def _section(concept: Concept, shown: Sequence[Column], name: str) -> Iterator[str]:
     every = rows(shown)
     label = escape(f"{concept.title}: {', '.join(c.backend for c in shown)}")
-    yield f'<section class="tp-columns" id="{name}" aria-label="{label}">'
+    style = f"--columns: {len(shown)}; --rows: {len(every) + 1}"
+    yield f'<section class="tp-columns" id="{name}" aria-label="{label}" style="{style}">'
     yield '<div class="tp-bar">'
     yield '<div class="tp-switches" role="group" aria-label="Columns">'
     for each in shown:
@@ -47,10 +48,9 @@ def _section(concept: Concept, shown: Sequence[Column], name: str) -> Iterator[s
         f'aria-label="Link to {escape(concept.title)}">#</a>'
     )
     yield "</div>"
-    style = f"--columns: {len(shown)}; --rows: {len(every) + 1}"
-    yield f'<div class="tp-grid" style="{style}">'
-    for each in shown:
-        yield from _column(each, name, every)
+    yield '<div class="tp-grid">'
+    for at, each in enumerate(shown, start=1):
+        yield from _column(each, name, every, at)
     yield "</div>"
     yield "</section>"
 
@@ -59,11 +59,11 @@ def _id(name: str, column: Column) -> str:
     return f"{name}-{column.backend.replace('.', '-')}"
 
 
-def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
+def _column(column: Column, name: str, every: Sequence[str], at: int) -> Iterator[str]:
     place, first = _id(name, column), column.blocks[0]
     yield (
         f'<div class="tp-column" id="{place}" data-backend="{column.backend}" '
-        f'style="--width: {column.width}">'
+        f'style="--place: {at}">'
     )
     yield (
         f'<div class="tp-head"><a href="#{place}">{column.backend}</a> '
@@ -73,14 +73,13 @@ def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
         "</button></div>"
     )
     code = _highlighted(column)
-    for row in every:
+    for down, row in enumerate(every, start=2):  # the name is the first
         lines, title = [], ""
         for block in column.blocks:
             if block.row == row:
                 lines += code[block]
                 title = block.title or title
         if not lines:
-            yield '<div class="tp-step tp-none" aria-hidden="true"></div>'
             continue
         about = (
             f' aria-label="{escape(f"step {row}: {title}")}" tabindex="0"' if title else ""
@@ -88,7 +87,8 @@ def _column(column: Column, name: str, every: Sequence[str]) -> Iterator[str]:
         role = ' role="group"' if title else ""
         body = "".join(f"{_line(line)}\n</span>" for line in lines)
         yield (
-            f'<div class="tp-step" data-row="{escape(row)}"{role}{about}>'
+            f'<div class="tp-step" data-row="{escape(row)}" style="grid-row: {down}"'
+            f"{role}{about}>"
             f'<pre class="highlight"><code>{body}</code></pre></div>'
         )
     yield "</div>"

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -14,6 +14,8 @@ from typing import Any
 from tetrapla.reading.concepts import Concept
 
 DTYPES = ("float32", "float64")
+KNOWN = "known deviation"
+FAR = 1000  # ULPs that no few roundings make
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,12 @@ def parity(report: Mapping[str, Any], concept: Concept, backends: Sequence[str])
     for dtype in DTYPES:
         values = "".join(f"<td>{_shown(found.get((name, dtype)))}</td>" for name in columns)
         body += f'<tr><th scope="row">{dtype}</th>{values}</tr>'
+    shown = [cell for (name, _), cell in found.items() if name in columns]
     caption = (
         f"Parity, {escape(report['date'])}: the largest share of its proven bound that an "
         "element used (1 would be wrong), and that element's distance in units in the last "
-        f"place. {escape(about)}; tetrapla {escape(report['tetrapla'])}."
+        f"place. {_notes(shown)}{escape(about)}; "
+        f"tetrapla {escape(report['tetrapla'])}."
     )
     return (
         '<div class="tp-scroll" tabindex="0" role="region" aria-label="Parity">'
@@ -84,8 +88,24 @@ def _shown(cell: Cell | None) -> str:
         return "not measured"
     if cell.status == "no":
         return "the library has none"
-    mark = "≈ " if cell.status == "known deviation" else ""
-    return f"{mark}{cell.worst:.2g} of the bound, {cell.ulps:.3g} ULP"
+    mark = "≈ " if cell.status == KNOWN else ""
+    # rounded it would be 1, which it is not
+    share = "just below 1" if 0.995 <= cell.worst < 1 else f"{cell.worst:.2g}"
+    return f"{mark}{share} of the bound, {cell.ulps:.3g} ULP"
+
+
+def _notes(shown: Iterable[Cell]) -> str:
+    """Return what explains the cells that would alarm."""
+    cells = list(shown)
+    notes = ""
+    if any(cell.status == KNOWN for cell in cells):
+        notes += "≈: a known deviation of the library, within its own bound. "
+    if any(cell.status == "agrees" and cell.ulps > FAR for cell in cells):
+        notes += (
+            "Very many ULP: a result so near 0 that the absolute part of its bound "
+            "counts, because tf and jax flush subnormals or because terms cancel. "
+        )
+    return notes
 
 
 def atlas(document: Mapping[str, Any], concept: Concept) -> Iterator[tuple[str, str]]:

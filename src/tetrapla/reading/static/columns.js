@@ -37,6 +37,7 @@
       const name = column.dataset.backend;
       column.hidden = !shown.includes(name) && !(narrow.matches && name === tab);
       column.classList.toggle("tp-chosen", name === tab);
+      column.style.setProperty("--place", shown.indexOf(name) + 1);
     }
     section.style.setProperty("--shown", shown.length);
     for (const each of of(section, ".tp-switch")) {
@@ -59,7 +60,7 @@
     }
   }
 
-  const narrow = matchMedia("(max-width: 767px)");
+  const narrow = matchMedia("screen and (max-width: 767px)");
   const sections = () => [...document.querySelectorAll(".tp-columns")];
 
   function showAll() {
