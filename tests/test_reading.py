@@ -78,6 +78,13 @@ def test_rows_stand_where_most_have_them():
     assert rows.index("head 4") < rows.index("4") < rows.index("5") < rows.index("6")
 
 
+def test_what_calls_a_library_begins_beside_what_does_not():
+    torch, library = concept("adam").of(["torch", "torch.nn"])
+    assert [b.row for b in library.blocks] == [torch.blocks[0].row] == ["bias_correction"]
+    torch, library = concept("sequential").of(["torch", "torch.nn"])
+    assert [b.row for b in library.blocks] == ["sequential"]
+
+
 def test_what_is_read_is_what_is_there(tmp_path, monkeypatch):
     place = tmp_path / "torch"
     place.mkdir()

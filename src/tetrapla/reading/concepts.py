@@ -62,7 +62,7 @@ class Concept:
     def of(self, backends: Sequence[str]) -> list[source.Column]:
         """Return the columns of these backends, of those that have it."""
         every = (source.column(name, self._symbols(name)) for name in backends)
-        return [each for each in every if each is not None]
+        return source.level([each for each in every if each is not None])
 
     def _symbols(self, backend: str) -> tuple[str, ...]:
         return self.library if backend in source.LIBRARY.values() else self.symbols

@@ -12,7 +12,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from tetrapla.reading.concepts import Concept
-from tetrapla.reading.source import Block, Column, rows
+from tetrapla.reading.source import COLUMNS, Block, Column, rows
 
 
 def columns(concept: Concept, shown: Sequence[Column], key: str = "") -> str:
@@ -25,7 +25,8 @@ def _section(concept: Concept, shown: Sequence[Column], name: str) -> Iterator[s
     every = rows(shown)
     label = escape(f"{concept.title}: {', '.join(c.backend for c in shown)}")
     style = f"--columns: {len(shown)}; --rows: {len(every) + 1}"
-    yield f'<section class="tp-columns" id="{name}" aria-label="{label}" style="{style}">'
+    kind = "tp-columns tp-pairs" if len(shown) > len(COLUMNS) else "tp-columns"
+    yield f'<section class="{kind}" id="{name}" aria-label="{label}" style="{style}">'
     yield '<div class="tp-bar">'
     yield '<div class="tp-switches" role="group" aria-label="Columns">'
     for each in shown:
@@ -87,7 +88,7 @@ def _column(column: Column, name: str, every: Sequence[str], at: int) -> Iterato
         role = ' role="group"' if title else ""
         body = "".join(f"{_line(line)}\n</span>" for line in lines)
         yield (
-            f'<div class="tp-step" data-row="{escape(row)}" style="grid-row: {down}"'
+            f'<div class="tp-step" data-row="{escape(row)}" style="--down: {down}"'
             f"{role}{about}>"
             f'<pre class="highlight"><code>{body}</code></pre></div>'
         )

@@ -8,7 +8,7 @@ line by line, as the file.
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +82,23 @@ def column(backend: str, symbols: Sequence[str]) -> Column | None:
     for symbol in symbols:
         blocks += _cut(symbol, FOLDERS[backend])
     return Column(backend, tuple(blocks)) if blocks else None
+
+
+def level(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns, all beginning where the first one does.
+
+    What calls a library begins with a function that no other column has: else
+    it would stand above all that the others have.
+    """
+    made: list[Column] = []
+    for each in columns:
+        first, *rest = each.blocks
+        start = columns[0].blocks[0].row
+        own = first.row not in (block.row for block in columns[0].blocks)
+        if own and start not in (block.row for block in rest):
+            first = replace(first, row=start)
+        made.append(replace(each, blocks=(first, *rest)))
+    return made
 
 
 def rows(columns: Sequence[Column]) -> list[str]:
