@@ -1,5 +1,6 @@
 """The site: `make site` builds it into build/site, which opens from a folder."""
 
+import hashlib
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -25,10 +26,20 @@ extensions = [
 exclude_patterns = ["drawings", "checks"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
-# Chapters are notebooks, and run when the site is built.
+
+def code():
+    """Return a name for the code as it is now: another line, another name."""
+    every = hashlib.sha256()
+    for folder in ("src", "impls"):
+        for path in sorted((HERE.parent / folder).rglob("*.py")):
+            every.update(path.read_bytes())
+    return every.hexdigest()[:16]
+
+
+# Chapters are notebooks, and run when the site is built, if they or the code
+# have changed. One that fails shows where, and is a warning: an error of make.
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "notebooks-cache")
-nb_execution_raise_on_error = True
+nb_execution_cache_path = str(HERE.parent / "build" / "notebooks-cache" / code())
 nb_execution_timeout = 300
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "dollarmath", "attrs_inline"]
@@ -48,7 +59,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "navigation_with_keys": False,
-    "show_toc_level": 1,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
@@ -60,6 +70,7 @@ html_sidebars = {"**": ["sidebar-nav-bs"], "index": []}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "show-inheritance": False}
 napoleon_google_docstring = False
 nitpicky = False
@@ -73,7 +84,7 @@ def as_it_stands(app, what, name, obj, options, lines):
     """Make the docstring of a formula a literal block."""
     module = name if what == "module" else getattr(obj, "__module__", "") or ""
     if what in ("module", "class") and module.rpartition(".")[2] in LAID_OUT:
-        lines[:] = ["::", "", *(f"    {line}" for line in lines), ""]
+        lines[:] = [".. code-block:: text", "", *(f"    {line}" for line in lines), ""]
 
 
 def setup(app):

@@ -35,6 +35,8 @@ orphan: true
 # Atlas
 
 ## Where epsilon stands
+
+## Adam's rate
 """
 
 
@@ -89,7 +91,10 @@ def test_parity_and_the_atlas_stand_below(site):
     report = {"tetrapla": "9", "date": "2001-02-03", "backends": {"torch": "7.7"}}
     report["components"] = [cell]
     row = {"title": "Where epsilon stands", "answers": {"torch": 1.0, "keras": 2.0}}
-    rows = {"rows": {"adam-epsilon-place": row}}
+    row |= {"example": "the first_step", "why": "Because m*v.", "same": False}
+    alike = {"title": "Adam's rate", "answers": {"torch": 1.0, "keras": 1.0}}
+    alike |= {"example": "none", "why": "All have it.", "same": True}
+    rows = {"rows": {"adam-epsilon-place": row, "adam-amsgrad": alike}}
     (site.docs / "parity.json").write_text(json.dumps(report))
     (site.docs / "atlas.json").write_text(json.dumps(rows))
     (site.docs / "_generated").mkdir()
@@ -101,7 +106,8 @@ def test_parity_and_the_atlas_stand_below(site):
     assert "2001-02-03" in page
     assert "torch 7.7" in page
     assert 'href="_generated/atlas.html#where-epsilon-stands"' in page
-    assert "torch: 1" in page
+    assert "the first_step: <strong>torch 1, keras 2</strong>. Because m*v." in page
+    assert "The libraries do the same here: " in page
 
 
 def test_a_figure_that_would_alarm_is_explained():

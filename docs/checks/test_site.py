@@ -57,10 +57,12 @@ def test_a_page_opens_from_a_folder(watched, path):
         assert wide <= 0, f"at {width} the page is {wide} too wide"
 
 
+LINES = """[...document.querySelectorAll('.tp-line')].filter(e => e.offsetParent)"""
+WIDE = [CODE, "columns/layers.html", "columns/library.html", "lecture/22-all-together.html"]
+
+
 @pytest.mark.parametrize("width", [1600, 1920])
-@pytest.mark.parametrize(
-    "path", ["columns/optimizers.html", "lecture/22-all-together.html"]
-)
+@pytest.mark.parametrize("path", WIDE)
 def test_four_columns_clip_no_code(watched, path, width):
     page = watched(width=width).open(path)
     clipped = page.evaluate(
@@ -69,15 +71,32 @@ def test_four_columns_clip_no_code(watched, path, width):
         !== 'none').map(e => e.textContent.slice(0, 60))"""
     )
     assert clipped == []
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0
-    tops = page.evaluate(
-        f"""[...document.querySelectorAll('{ADAM} [data-row="6"]')]
-        .map(e => Math.round(e.getBoundingClientRect().top))"""
+    sizes = page.evaluate(f"{LINES}.map(e => parseFloat(getComputedStyle(e).fontSize))")
+    assert min(sizes) >= 10
+    wrapped = page.evaluate(
+        f"""{LINES}.map(e => e.getBoundingClientRect().height >
+        1.9 * parseFloat(getComputedStyle(e).lineHeight))"""
     )
+    assert sum(wrapped) < 0.1 * len(wrapped)  # nine lines of ten fit
     if path == CODE:
+        tops = page.evaluate(
+            f"""[...document.querySelectorAll('{ADAM} [data-row="6"]')]
+            .map(e => Math.round(e.getBoundingClientRect().top))"""
+        )
         assert len(tops) == 4
         assert len(set(tops)) == 1
+
+
+def test_a_column_and_the_one_that_calls_its_library_are_a_pair(watched):
+    page = watched().open("columns/library.html")
+    tops = page.evaluate(
+        f"""[...document.querySelectorAll('{ADAM} .tp-column')]
+        .map(e => [e.dataset.backend, e.getBoundingClientRect().top])"""
+    )
+    assert len(tops) == 6
+    for (name, top), (library, beside) in zip(tops[::2], tops[1::2], strict=True):
+        assert library == {"torch": "torch.nn", "tf": "tf.keras", "jax": "jax.flax"}[name]
+        assert beside == top
 
 
 def shown(page):
@@ -188,8 +207,63 @@ def test_pointing_at_a_step_lights_it_in_all(watched):
 
 def test_a_step_can_be_reached_by_keyboard(watched):
     page = watched().open(CODE)
-    page.focus(f"{ADAM} [data-backend=jax] [data-row='2']")
+    page.focus(f"{ADAM}-jax .tp-copy")
+    page.keyboard.press("Tab")
+    assert lit(page) == [[name, "1"] for name in COLUMNS]
+    page.keyboard.press("ArrowDown")
     assert lit(page) == [[name, "2"] for name in COLUMNS]
+    page.keyboard.press("Tab")  # one stop for a column's steps
+    assert lit(page) == []
+
+
+def test_a_link_to_a_step_lights_it(watched):
+    page = watched().open(CODE, f"{ADAM}-torch-5")
+    assert lit(page) == [[name, "5"] for name in COLUMNS]
+    step = page.evaluate(
+        f"document.querySelector('{ADAM}-torch-5').getBoundingClientRect().toJSON()"
+    )
+    assert 0 < step["top"] < 900
+
+
+def test_switching_a_column_leaves_the_page_where_it_is(watched):
+    page = watched().open("lecture/21-optimizers.html")
+    button = page.locator("#columns-adam .tp-switch[data-backend=tf]")
+    button.scroll_into_view_if_needed()
+    before = button.bounding_box()["y"]
+    button.click()
+    assert abs(button.bounding_box()["y"] - before) <= 1
+
+
+def test_without_scripts_all_columns_are_there(browser):
+    for width in (390, 1600):
+        context = browser.new_context(
+            java_script_enabled=False, viewport={"width": width, "height": 900}
+        )
+        page = context.new_page()
+        page.goto(f"file://{SITE}/{CODE}")
+        columns = page.locator(f"{ADAM} .tp-column").all()
+        assert [c.get_attribute("data-backend") for c in columns] == COLUMNS
+        assert all(c.is_visible() for c in columns)
+        context.close()
+
+
+def test_the_reader_chooses_light_or_dark(watched):
+    page = watched().open(CODE)
+    page.click(".theme-switch-button")
+    page.click(".theme-change-button[data-mode=dark]")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.click("text=Pitfalls")
+    page.wait_for_selector("h1:has-text('Pitfalls')")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_search_opens_from_the_keyboard(watched):
+    page = watched().open("index.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("adam")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    assert "Adam" in page.inner_text("#search-results") or "adam" in page.url
 
 
 def test_a_column_is_copied_word_for_word(watched, served):

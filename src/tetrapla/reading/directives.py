@@ -12,6 +12,8 @@ file that it shows has changed. Both are registered by `setup`: put
 """
 
 import importlib.util
+import re
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -73,14 +75,8 @@ class Columns(SphinxDirective):
             table = measured.parity(measured.opened(path), found, names)
             made += [nodes.raw("", table, format="html")] if table else []
         if path := self._file("tetrapla_atlas"):
-            seen = list(measured.atlas(measured.opened(path), found))
-            items = [
-                f"- [{title}](/{ATLAS}#{slugify(title)}): {_safe(said)}"
-                for title, said in seen
-            ]
-            if items:
-                text = "\n".join(["Where the libraries differ:", "", *items])
-                made += self.parse_text_to_nodes(text)
+            text = _listed(measured.atlas(measured.opened(path), found))
+            made += self.parse_text_to_nodes(text) if text else []
         return made
 
     def _file(self, setting: str) -> Path | None:
@@ -94,8 +90,23 @@ class Columns(SphinxDirective):
         return path
 
 
+def _listed(rows: Iterable[measured.Seen]) -> str:
+    """Return rows of the atlas as Markdown: what differs, then what does not."""
+    differ, same = [], []
+    for row in rows:
+        link = f"[{row.title}](/{ATLAS}#{slugify(row.title)})"
+        if row.same:
+            same.append(link)
+        else:
+            said = f"{_safe(row.example)}: **{_safe(row.answers)}**. {_safe(row.why)}"
+            differ.append(f"- {link}, {said}")
+    lines = ["Where the libraries differ:", "", *differ, ""] if differ else []
+    lines += [f"The libraries do the same here: {'; '.join(same)}."] if same else []
+    return "\n".join(lines)
+
+
 def _safe(text: str) -> str:
-    return text.replace("_", r"\_").replace("*", r"\*").replace("<", "&lt;")
+    return re.sub(r"[\\`*_\[<]", r"\\\g<0>", text)
 
 
 class Drawn(SphinxDirective):
@@ -123,8 +134,8 @@ class Drawn(SphinxDirective):
         to_root = "../" * self.env.docname.count("/")
         image = nodes.raw(
             "",
-            f'<figure class="tp-drawing"><img src="{to_root}_images/{name}.svg" '
-            f'alt="{escape(module.ALT)}">'
+            '<figure class="tp-drawing"><img class="tp-drawn" '
+            f'src="{to_root}_images/{name}.svg" alt="{escape(module.ALT)}">'
             f"<figcaption>{escape(module.CAPTION)}</figcaption></figure>",
             format="html",
         )

@@ -82,15 +82,15 @@ def _column(column: Column, name: str, every: Sequence[str], at: int) -> Iterato
                 title = block.title or title
         if not lines:
             continue
-        about = (
-            f' aria-label="{escape(f"step {row}: {title}")}" tabindex="0"' if title else ""
-        )
-        role = ' role="group"' if title else ""
+        step, link = f"{place}-{row}", ""
+        if title:
+            about = escape(f"Step {row} in {column.backend}: {title}")
+            link = f'<a class="tp-anchor" href="#{step}" aria-label="{about}">#</a>'
         body = "".join(f"{_line(line)}\n</span>" for line in lines)
+        named = f' id="{step}"' if title else ""
         yield (
-            f'<div class="tp-step" data-row="{escape(row)}" style="--down: {down}"'
-            f"{role}{about}>"
-            f'<pre class="highlight"><code>{body}</code></pre></div>'
+            f'<div class="tp-step" data-row="{escape(row)}" style="--down: {down}"{named}>'
+            f'{link}<pre class="highlight"><code>{body}</code></pre></div>'
         )
     yield "</div>"
 

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tetrapla.reading.concepts import Concept
+from tetrapla.reading.concepts import CONCEPTS, Concept
 
 DTYPES = ("float32", "float64")
 KNOWN = "known deviation"
@@ -77,7 +77,8 @@ def parity(report: Mapping[str, Any], concept: Concept, backends: Sequence[str])
         f"tetrapla {escape(report['tetrapla'])}."
     )
     return (
-        '<div class="tp-scroll" tabindex="0" role="region" aria-label="Parity">'
+        '<div class="tp-scroll" tabindex="0" role="region" aria-label="Parity: '
+        f'{escape(concept.title)}">'
         f'<table class="table tp-figures"><caption>{caption}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -88,6 +89,8 @@ def _shown(cell: Cell | None) -> str:
         return "not measured"
     if cell.status == "no":
         return "the library has none"
+    if cell.status not in ("agrees", KNOWN):
+        return f"✗ {cell.status}: {cell.worst:.3g} of the bound, {cell.ulps:.3g} ULP"
     mark = "≈ " if cell.status == KNOWN else ""
     # rounded it would be 1, which it is not
     share = "just below 1" if 0.995 <= cell.worst < 1 else f"{cell.worst:.2g}"
@@ -108,13 +111,42 @@ def _notes(shown: Iterable[Cell]) -> str:
     return notes
 
 
-def atlas(document: Mapping[str, Any], concept: Concept) -> Iterator[tuple[str, str]]:
-    """Yield the title of each row of the atlas about the concept, and its answers."""
+@dataclass(frozen=True)
+class Seen:
+    """A row of the atlas, as it was observed."""
+
+    title: str
+    example: str
+    answers: str
+    why: str
+    same: bool
+
+
+def atlas(document: Mapping[str, Any], concept: Concept) -> Iterator[Seen]:
+    """Yield the rows of the atlas about the concept."""
     from tetrapla.atlas.row import shown
     from tetrapla.atlas.rows import ROWS
 
     for row in ROWS:
-        if row.name in document["rows"] and any(map(row.matches, concept.words)):
+        if row.name in document["rows"] and _about(row, concept):
             seen = document["rows"][row.name]
-            answers = ", ".join(f"{n}: {shown(a)}" for n, a in seen["answers"].items())
-            yield seen["title"], answers
+            answers = ", ".join(f"{n} {shown(a)}" for n, a in seen["answers"].items())
+            yield Seen(seen["title"], seen["example"], answers, seen["why"], seen["same"])
+
+
+def _about(row: Any, concept: Concept) -> bool:
+    """Return whether a row is about the concept, and not about a longer name's.
+
+    Leaky ReLU's slope is found by "relu" too, but is none of ReLU's.
+    """
+    from tetrapla.atlas.row import plain
+
+    longer = {
+        plain(word)
+        for other in CONCEPTS.values()
+        for word in other.words
+        if word not in concept.words and any(own in word for own in concept.words)
+    }
+    return any(map(row.matches, concept.words)) and not plain(row.name).startswith(
+        tuple(longer)
+    )

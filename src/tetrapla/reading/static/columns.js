@@ -79,9 +79,29 @@
     showAll();
   }
 
+  // Columns above may have changed their heights too.
+  function hold(element, before) {
+    scrollBy({ top: element.getBoundingClientRect().top - before, behavior: "instant" });
+  }
+
+  // One step of a column is reached by Tab, the others from there by arrows.
+  function rove(anchor, key) {
+    const all = of(anchor.closest(".tp-column"), ".tp-anchor");
+    const at = all.indexOf(anchor) + { ArrowDown: 1, ArrowUp: -1 }[key];
+    if (all[at]) {
+      anchor.tabIndex = -1;
+      all[at].tabIndex = 0;
+      all[at].focus();
+    }
+  }
+
   function watch(section) {
+    for (const column of of(section, ".tp-column")) {
+      of(column, ".tp-anchor").forEach((each, i) => (each.tabIndex = i === 0 ? 0 : -1));
+    }
     section.addEventListener("click", async (event) => {
       const name = event.target.dataset.backend;
+      const before = event.target.getBoundingClientRect().top;
       if (event.target.matches(".tp-switch")) {
         const shown = of(section, ".tp-switch[aria-pressed='true']");
         const off = event.target.getAttribute("aria-pressed") === "true";
@@ -94,10 +114,10 @@
         }
         remember();
         showAll();
+        hold(event.target, before);
       } else if (event.target.matches(".tp-tab")) {
-        const before = event.target.getBoundingClientRect().top;
         choose(name);
-        scrollBy(0, event.target.getBoundingClientRect().top - before);
+        hold(event.target, before);
       } else if (event.target.matches(".tp-copy")) {
         const column = event.target.closest(".tp-column");
         const text = of(column, "pre").map((each) => each.textContent).join("");
@@ -111,13 +131,22 @@
       }
     });
     section.addEventListener("keydown", (event) => {
+      if (event.target.matches(".tp-anchor") && /^Arrow(Up|Down)$/.test(event.key)) {
+        rove(event.target, event.key);
+        event.preventDefault();
+      }
       if (!event.target.matches(".tp-tab")) {
         return;
       }
       const tabs = of(section, ".tp-tab");
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) {
-        const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
+      const at = tabs.indexOf(event.target);
+      const next = {
+        ArrowRight: tabs[(at + 1) % tabs.length],
+        ArrowLeft: tabs.at(at - 1),
+        Home: tabs[0],
+        End: tabs.at(-1),
+      }[event.key];
+      if (next) {
         choose(next.dataset.backend);
         next.focus();
         event.preventDefault();
@@ -134,7 +163,7 @@
     }
   }
 
-  // A link to a column shows it.
+  // A link to a column shows it, a link to a step lights it.
   function follow() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const column = target?.closest?.(".tp-column");
@@ -142,9 +171,14 @@
       const name = column.dataset.backend;
       chosen.off = chosen.off.filter((each) => each !== name);
       choose(name);
-      column.scrollIntoView();
+      target.scrollIntoView();
+      if (target.matches(".tp-step")) {
+        light(column.closest(".tp-columns"), target.dataset.row);
+      }
     }
   }
+
+  document.documentElement.classList.add("tp-scripted");
 
   addEventListener("DOMContentLoaded", () => {
     sections().forEach(watch);
