@@ -22,13 +22,13 @@ RACERS = {
     "SGD": tp.SGD(0.5),
     "Momentum": tp.SGD(0.05, momentum=0.9),
     "Adagrad": tp.Adagrad(0.6),
-    "Adadelta": tp.Adadelta(1.0, rho=0.9, eps=1e-4),
+    "Adadelta": tp.Adadelta(1.0, rho=0.9, eps=1e-3),
     "RMSProp": tp.RMSProp(0.06),
     "Adam": tp.Adam(0.2),
 }
 
 
-def races(steps: int = 250) -> dict[str, np.ndarray]:
+def races(steps: int = 120) -> dict[str, np.ndarray]:
     """Return the path of each, up to the step from which its loss is below 0.01."""
     b = tp.load("numpy", dtype="float64")
     paths = {}
