@@ -3,7 +3,9 @@
 Exit code 0: shown; 2: misuse.
 """
 
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 @click.option(
     "--width", type=click.IntRange(min=20), help="Columns of the terminal to use."
 )
-@click.option("--pager", is_flag=True, help="Show it in the pager that $PAGER names.")
+@click.option(
+    "--pager", is_flag=True, help="Show it in the pager that $PAGER names, else less."
+)
 def read(
     name: str | None,
     backends: tuple[str, ...],
@@ -58,13 +62,14 @@ def read(
 
     from tetrapla.reading import terminal
     from tetrapla.reading.concepts import concept
+    from tetrapla.reading.source import LIBRARY
     from tetrapla.spec import InvalidInputError
 
     console = Console(width=width, highlight=False)
     if name is None:
         if backends or library or pair:
             raise Refusal("say what to read: `tetrapla read` lists it")
-        shown = terminal.contents(console)
+        shown = terminal.contents(console.width)
     else:
         try:
             found = concept(name)
@@ -72,14 +77,36 @@ def read(
             raise Refusal(str(error)) from error
         if pair and (backends or library):
             raise Refusal("--diff names its two columns itself")
-        columns = _columns(found, pair or _named(backends, library), bool(backends))
+        columns = _columns(found, pair or _named(backends, library), pair or backends)
         if pair:
-            shown = terminal.difference(found, *columns)
+            one, other = columns
+            shown = terminal.difference(found, one, other, console.width)
         else:
-            shown = terminal.page(found, columns, console.width)
-    with console.pager(styles=not console.no_color) if pager else nullcontext():
-        for each in shown:
-            console.print(each)
+            alone = library and not any(c.backend in LIBRARY.values() for c in columns)
+            note = terminal.without_library(found) if alone else ""
+            shown = terminal.page(found, columns, console.width, note)
+    if not pager:
+        console.print(*shown, sep="\n")
+        return
+    with console.capture() as captured:
+        console.print(*shown, sep="\n")
+    # by itself click colours what goes to less, if LESS lets it
+    color = False if console.no_color else "FORCE_COLOR" in os.environ or None
+    with _less():
+        click.echo_via_pager(captured.get().rstrip("\n"), color)
+
+
+@contextmanager
+def _less() -> Iterator[None]:
+    """Let less show colours, and not fold lines; what the user has set stays."""
+    if "LESS" in os.environ:
+        yield
+        return
+    os.environ["LESS"] = "-RS"
+    try:
+        yield
+    finally:
+        del os.environ["LESS"]
 
 
 def _named(backends: tuple[str, ...], library: bool) -> tuple[str, ...]:
@@ -90,7 +117,9 @@ def _named(backends: tuple[str, ...], library: bool) -> tuple[str, ...]:
     return backends or COLUMNS
 
 
-def _columns(concept: "Concept", names: tuple[str, ...], asked: bool) -> "list[Column]":
+def _columns(
+    concept: "Concept", names: tuple[str, ...], asked: tuple[str, ...]
+) -> "list[Column]":
     """Return the columns; refuses one that was asked for and is not there."""
     from tetrapla.reading.source import FOLDERS
 
@@ -98,7 +127,7 @@ def _columns(concept: "Concept", names: tuple[str, ...], asked: bool) -> "list[C
         if name not in FOLDERS:
             raise Refusal(f"unknown backend {name!r}; there are {', '.join(FOLDERS)}")
     columns = concept.of(names)
-    lacking = [name for name in names if name not in {each.backend for each in columns}]
-    if lacking and (asked or not columns or len(names) == 2):
+    there = {each.backend for each in columns}
+    if lacking := [name for name in asked if name not in there]:
         raise Refusal(f"{concept.name} is not in the columns of {', '.join(lacking)}")
     return columns

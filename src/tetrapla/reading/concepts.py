@@ -7,7 +7,7 @@ from inspect import getdoc
 from typing import Any
 
 from tetrapla.reading import source
-from tetrapla.reading.formulas import FORMULAS
+from tetrapla.reading.formulas import FORMULAS, PLAIN
 from tetrapla.spec import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -18,7 +18,6 @@ from tetrapla.spec import (
     MeanSquaredError,
     Sequential,
     SoftmaxCrossEntropy,
-    Training,
     threefry,
 )
 
@@ -31,7 +30,7 @@ class Concept:
     those that call a library do; a column shows those of them that it has.
     `defined` is the specification's, whose docstring is its definition;
     `component` is its row in the parity table, or what those begin with, and
-    `words` are what the atlas knows it by.
+    `words` are what the atlas knows it by. `no_library` says why there is none.
     """
 
     name: str
@@ -42,6 +41,7 @@ class Concept:
     defined: Any = field(default=None, repr=False)
     component: str = ""
     words: tuple[str, ...] = ()
+    no_library: str = ""
 
     @property
     def formula(self) -> str:
@@ -53,6 +53,11 @@ class Concept:
         """The specification's own words: formula, conventions, source."""
         text = getdoc(self.defined) or ""
         return text.partition("\n>>> ")[0].rstrip()  # without its examples
+
+    @property
+    def opening(self) -> str:
+        """What is read before the columns, where there is no LaTeX."""
+        return "\n\n".join(filter(None, (PLAIN.get(self.name), self.definition)))
 
     @property
     def columns(self) -> list[source.Column]:
@@ -126,7 +131,7 @@ def _optimizers() -> list[Concept]:
         "optimizers",
         ("optimizers.Optimizer",),
         ("optimizers.optimizer", "optimizers.transformation"),
-        next(iter(OPTIMIZERS.values())).__mro__[1],
+        None,  # the class that they share says nothing of what it computes
         "optimizer/",
         ("sgd",),
     )
@@ -175,9 +180,6 @@ def _layer(
     )
 
 
-WEIGHT = ("weightdecay",)
-
-
 def _together() -> list[Concept]:
     steps = ("training.fit", "training.objective", "training.train_step")
     back = ("layers.Dense.backward", "layers.Sequential.backward")
@@ -201,7 +203,7 @@ def _together() -> list[Concept]:
             group,
             steps,
             ("training.fit", "training.set_key", *steps[1:]),
-            Training,
+            None,  # Training is about its fields
             "training/",
             ("training",),
         ),
@@ -225,7 +227,17 @@ DRAWS = ("bits", "uniform", "bernoulli", "permutation")
 
 def _random() -> list[Concept]:
     symbols = tuple(f"random.{name}" for name in (*WORDS, *DRAWS))
-    return [Concept("threefry", "Shared random numbers", "random", symbols, (), threefry)]
+    return [
+        Concept(
+            "threefry",
+            "Shared random numbers",
+            "random",
+            symbols,
+            defined=threefry,
+            no_library="the libraries draw numbers of their own, and their columns "
+            "take the shared ones from these",
+        )
+    ]
 
 
 def _all() -> dict[str, Concept]:

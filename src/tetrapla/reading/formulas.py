@@ -1,4 +1,8 @@
-"""The formulas in LaTeX, in the symbols of the specification and the columns."""
+"""The formulas, in the symbols of the specification and the columns.
+
+FORMULAS has all of them in LaTeX. A terminal shows the specification's own
+docstring, and before it the one of PLAIN where that has no formula.
+"""
 
 FORMULAS = {
     "identity": r"g(z) = z \qquad g'(z) = 1",
@@ -61,4 +65,33 @@ FORMULAS = {
     r"\to \frac{\partial J}{\partial z_n} \to \dots \to \frac{\partial J}{\partial x}",
     "threefry": r"x_0 \leftarrow x_0 + x_1 \qquad "
     r"x_1 \leftarrow \mathrm{rotl}(x_1, r) \oplus x_0 \qquad \text{20 times, mod } 2^{32}",
+}
+
+PLAIN = {
+    "sequential": "f(x) = f_n(... f_2(f_1(x)))",
+    "optimizer": """\
+t += 1, then for each weight the decay, and then the rule:
+    decay="coupled":    g += lambda theta
+    decay="decoupled":  theta -= eta lambda theta""",
+    "backpropagation": """\
+From the last layer to the first, with da the gradient of its output:
+    dz = g'(z) da
+    dW = x^T dz;  db = sum over the batch of dz
+    dx = dz W^T, the da of the layer before""",
+    "training": """\
+For each batch of each epoch:
+    J = 1/B sum of the losses of its B samples
+    g = dJ/dtheta;  theta -= eta g, or another optimizer's rule""",
+    "l2": """\
+J(theta) + lambda/2 sum ||W||^2, so g_W += lambda W.
+
+Over the matrices W and not the biases.""",
+    "trace": """\
+x -> z_1 -> a_1 -> ... -> J, and back by the chain rule:
+J -> dJ/da_n -> dJ/dz_n -> ... -> dJ/dx""",
+    "threefry": """\
+x0 += x1;  x1 = rotl(x1, r) ^ x0
+
+20 times, modulo 2^32; words of the key are added before the first and
+after every fourth.""",
 }
