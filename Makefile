@@ -16,7 +16,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .PHONY: help install parity test lint types imports tests bench-runs power mutants soak bench atlas figures \
-  site site-parts site-runs site-tests notebooks links spelling clean
+  gpu site site-parts site-runs site-tests notebooks links spelling clean
 
 help:
 	@echo "make parity   set up, and print how the four implementations agree"
@@ -25,6 +25,7 @@ help:
 	@echo "make mutants  change every implementation in every small way (hours)"
 	@echo "make soak     10,000 random cases per backend and dtype: none may fail"
 	@echo "make bench    how fast fit is beside its peers; what importing and verifying costs"
+	@echo "make gpu      all that needs a GPU, with PYTHON's own packages; build/gpu/summary.md"
 	@echo "make atlas    write down what the libraries answer now, for later comparison"
 	@echo "make figures  measure 1,000 steps everywhere and draw how far they drift apart"
 	@echo "make site     the lecture and the columns as a site in build/site, from this very code"
@@ -98,6 +99,10 @@ figures: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/tetrapla drift \
 	  --svg docs/figures/trajectories.svg
 
+# Installs nothing: PYTHON is the Python that has the frameworks.
+gpu:
+	$(PYTHON) benchmarks/gpu.py build/gpu
+
 # The site shows what this code does now: parity is measured, and the
 # libraries are asked, when either has changed. A line that breaks parity is
 # shown with what it broke.
@@ -132,11 +137,8 @@ site-runs: install $(MADE)/atlas.json
 # The site's build runs every chapter with NumPy; BACKEND=torch runs them with it.
 BACKEND ?=
 notebooks: install
-	mkdir -p build/notebooks
-	cd docs/lecture && for chapter in [0-2]*.md; do \
-	  TETRAPLA_BACKEND=$(or $(BACKEND),numpy) $(CURDIR)/$(BIN)/jupytext --quiet --to ipynb \
-	    $(if $(BACKEND),--execute) \
-	    --output $(CURDIR)/build/notebooks/$${chapter%.md}.ipynb $$chapter || exit 1; done
+	$(BIN)/python docs/notebooks.py build/notebooks $(if $(BACKEND),--backend $(BACKEND) --execute)
+	@echo "start Jupyter here, and open build/notebooks/01-terms.ipynb"
 
 links: site-parts
 	$(BIN)/sphinx-build -q -b linkcheck docs build/links

@@ -1,17 +1,19 @@
 """What the tests share: the backends' names, and one way to load them."""
 
+import contextlib
+import io
 import os
 import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from tetrapla import data
-from tetrapla.backends import Backend, load
+from tetrapla.backends import Backend, labelled
 from tetrapla.spec import BackendUnavailableError
 
 BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
@@ -22,7 +24,7 @@ ALL = (*BACKENDS, *LIBRARIES)
 @cache
 def _load(name: str, dtype: str) -> Backend | str:
     try:
-        return load(name, dtype=dtype)
+        return labelled(name, dtype)
     except BackendUnavailableError as error:
         return str(error)
 
@@ -39,10 +41,38 @@ def backend(name: str, dtype: str = "float32") -> Backend:
     return loaded
 
 
+def on_gpu(name: str, dtype: str = "float32") -> Backend:
+    """Return a backend on a GPU; without one, or its framework, skip and say why."""
+    loaded = _load(f"{name}@gpu", dtype)
+    if isinstance(loaded, str):
+        pytest.skip(loaded)
+    return loaded
+
+
 def blocks(path: str, language: str) -> list[str]:
     """Return the blocks of code in a text of the repository."""
     text = (Path(__file__).parent.parent / path).read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+    return blocks_of(text, language)
+
+
+def blocks_of(text: str, language: str) -> list[str]:
+    """Return the blocks of code in a text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def printed(code: str, page: str, names: dict[str, Any], raises: bool = False) -> str:
+    """Run a page's block of code among these names; return what it prints.
+
+    With `raises`, what it raises is its last line, as in a terminal.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            exec(compile(code, page, "exec"), names)
+        except Exception as error:
+            if not raises:
+                raise
+            print(f"{type(error).__name__}: {error}")
+    return out.getvalue()
 
 
 def dataset(name: str) -> data.Dataset:

@@ -129,6 +129,15 @@ def test_a_figure_that_would_alarm_is_explained():
     assert "flush" not in table
 
 
+def test_a_page_needs_a_formula_once(site):
+    again = PAGE.replace("# A page", "").replace("\n```\n", "\n:no-formula:\n```\n")
+    (site.docs / "index.md").write_text(PAGE + again)
+    page, complaints = site.build()
+    assert complaints == ""
+    assert page.count('<div class="math') == 1
+    assert 'id="columns-adam-2"' in page
+
+
 def test_what_is_not_there_is_named(site):
     blocks = {
         "```{columns} adm\n```": "did you mean adam",

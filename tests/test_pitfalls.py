@@ -6,7 +6,6 @@ the numbers that matter are compared with something else than the page.
 """
 
 import ast
-import contextlib
 import io
 import math
 import re
@@ -109,7 +108,7 @@ def section(page: str, title: str) -> str:
 
 def blocks(page: str, title: str, language: str) -> list[str]:
     """Return the blocks of code in a section."""
-    return re.findall(rf"^```{language}\n(.*?)^```", section(page, title), re.M | re.S)
+    return support.blocks_of(section(page, title), language)
 
 
 BACKEND = {
@@ -122,22 +121,14 @@ BACKEND = {
 
 
 def execute(page: str, title: str) -> tuple[list[str], dict[str, Any]]:
-    """Run a section's blocks; return what each printed, and the last one's names.
-
-    What a block raises is its last line, as in a terminal.
-    """
+    """Run a section's blocks; return what each printed, and the last one's names."""
     printed, ran = [], {}
     for code in blocks(page, title, "python"):
         for module in re.findall(r"^(?:import|from) (\w+)", code, re.M):
             if module in BACKEND:
                 support.backend(BACKEND[module])  # skips where it is missing
         ran = {}
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            try:
-                exec(compile(code, f"{page}.md", "exec"), ran)
-            except Exception as error:
-                print(f"{type(error).__name__}: {error}")
-        printed.append(out.getvalue())
+        printed.append(support.printed(code, f"{page}.md", ran, raises=True))
     return printed, ran
 
 

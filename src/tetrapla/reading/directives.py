@@ -6,8 +6,9 @@
     ```
 
 shows the formula, the columns, and below them the concept's figures of parity
-and rows of the atlas; `:bare:` leaves those out. A page is built again when a
-file that it shows has changed. Both are registered by `setup`: put
+and rows of the atlas; `:bare:` leaves those out. A page that shows a concept
+twice needs its formula once: `:no-formula:` leaves it out. A page is built again
+when a file that it shows has changed. Both are registered by `setup`: put
 "tetrapla.reading.directives" among the extensions of conf.py.
 """
 
@@ -41,6 +42,7 @@ class Columns(SphinxDirective):
         "backends": directives.unchanged,
         "library": directives.flag,
         "bare": directives.flag,
+        "no-formula": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -58,7 +60,10 @@ class Columns(SphinxDirective):
         files = {source.path_of(block) for each in shown for block in each.blocks}
         for path in files.union(HERE.glob("*.py")):
             self.env.note_dependency(str(path))
-        formula = self.parse_text_to_nodes(f"```{{math}}\n{found.formula}\n```")
+        formula: list[nodes.Node] = []
+        if "no-formula" not in self.options:
+            text = f"```{{math}}\n{found.formula}\n```"
+            formula = self.parse_text_to_nodes(text)
         code = html.columns(found, shown, self._key(found.name))
         below = [] if "bare" in self.options else self._below(found, names)
         return [*formula, nodes.raw("", code, format="html"), *below]

@@ -73,7 +73,7 @@ def _column(column: Column, name: str, every: Sequence[str], at: int) -> Iterato
         f'<button type="button" class="tp-copy" aria-label="Copy {column.backend}">copy'
         "</button></div>"
     )
-    code = _highlighted(column)
+    code = highlighted(column)
     for down, row in enumerate(every, start=2):  # the name is the first
         lines, title = [], ""
         for block in column.blocks:
@@ -95,11 +95,15 @@ def _column(column: Column, name: str, every: Sequence[str], at: int) -> Iterato
     yield "</div>"
 
 
-def _highlighted(column: Column) -> dict[Block, list[str]]:
-    """Return each block's lines as HTML; the whole is read as one text."""
+def highlighted(column: Column, noclasses: bool = False) -> dict[Block, list[str]]:
+    """Return each block's lines as HTML; the whole is read as one text.
+
+    With `noclasses`, the colours are in it and not in a page's style.
+    """
     text = "\n".join("\n".join(block.lines) for block in column.blocks)
     lexer = PythonLexer(stripnl=False, ensurenl=False)
-    lines = iter(highlight(text, lexer, HtmlFormatter(nowrap=True)).split("\n"))
+    formatter = HtmlFormatter(nowrap=True, noclasses=noclasses)
+    lines = iter(highlight(text, lexer, formatter).split("\n"))
     return {block: [next(lines, "") for _ in block.lines] for block in column.blocks}
 
 
