@@ -52,7 +52,7 @@ GOOD = {
     "fit": {"net": NET, "weights": WEIGHTS, "data": (X, Y), "training": TRAINING},
 }
 
-FLOATING = "must be floating point (float64, float32 or float16), got"
+FLOATING = "must be floating point (float64, float32, float16 or bfloat16), got"
 ACTIVATIONS = (
     "identity, sigmoid, tanh, relu, softmax, leaky_relu, elu, softplus, silu, "
     "gelu_erf, gelu_tanh"
@@ -643,13 +643,13 @@ def test_an_unknown_backend(given):
 
 
 DEVICE = "device must be 'cpu', 'gpu' or 'gpu:N', got "
-DTYPE = "dtype must be 'float32' or 'float64', got "
+DTYPE = "dtype must be one of 'float64', 'float32', 'tf32', 'bfloat16', 'float16', got "
 SETTINGS = {
     "device": ({"device": "tpu"}, DEVICE + "'tpu'"),
     "device-cuda": ({"device": "cuda:0"}, DEVICE + "'cuda:0'"),
     "device-newline": ({"device": "cpu\n"}, DEVICE + "'cpu\\n'"),
     "device-none": ({"device": None}, DEVICE + "None"),
-    "dtype-half": ({"dtype": "float16"}, DTYPE + "'float16'"),
+    "dtype-quarter": ({"dtype": "float8"}, DTYPE + "'float8'"),
     "dtype-none": ({"dtype": None}, DTYPE + "None"),
     "dtype-class": ({"dtype": np.float32}, DTYPE + "<class 'numpy.float32'>"),
     "dtype-object": ({"dtype": np.dtype("float32")}, DTYPE + "dtype('float32')"),

@@ -109,7 +109,7 @@ def test_every_rule_is_within_its_bounds(name, rule, dtype):
     found = list(fitted(case, b))
     assert {c.step for c in found if c.stage.tensor == "fit.2.weight"} == {2, 4, 6}
     for check in found:
-        comparison = compare(check.stage, check.got, dtype, steps=check.steps)
+        comparison = compare(check.stage, check.got, steps=check.steps)
         assert comparison.agrees, comparison
 
 

@@ -172,7 +172,7 @@ def judged(spec, points, state, g):
     def check(weights, slots):
         got = slots | {"w": weights}
         assert got.keys() == stages.keys()
-        require(compare(stages[n], got[n], "float64", steps=steps) for n in stages)
+        require(compare(stages[n], got[n], steps=steps) for n in stages)
 
     return check
 

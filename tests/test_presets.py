@@ -141,7 +141,7 @@ def compared(spec: Optimizer, before: Arrays, after: Arrays) -> dict[str, Compar
         )
         wanted = {"theta": theta, **new}
         return {
-            key: compare(expected(key, spec.name, value), after[key], "float64")
+            key: compare(expected(key, spec.name, value), after[key])
             for key, value in wanted.items()
         }
 

@@ -1,7 +1,13 @@
 """The specification in JAX and Flax."""
 
+import os
+
 if __name__ != "tetrapla.impls.jax":
     raise ImportError(
         "this is tetrapla.impls.jax, imported as 'jax': "
         "impls/ must not be on sys.path"
     )
+
+# Else JAX takes three quarters of a GPU's memory when it is first used,
+# and no other framework finds room there.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -86,9 +86,15 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
 }
 
 
+def wide(x: Array) -> Array:
+    """Return halves as float32: functions round once, at their end."""
+    return x.astype(jnp.float32) if x.dtype.itemsize == 2 else x
+
+
 def activation(spec: Activation, z: Array) -> Array:
     """Return g(z), for the g that the specification names."""
-    return FUNCTIONS[spec.name](z, **spec.parameters)
+    a = FUNCTIONS[spec.name](wide(z), **spec.parameters)
+    return a.astype(z.dtype)
 
 
 def activation_gradient(spec: Activation, z: Array, da: Array) -> Array:

@@ -23,8 +23,8 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data, Samples
 from tetrapla.spec.threefry import Key
 
-from . import fast, optimizers, sweep, training
-from .layers import Sequential, sequential
+from . import fast, mixed, optimizers, sweep, training
+from .layers import Dense, Sequential, sequential
 
 config: Any = jax.config  # its attributes are made at run time
 
@@ -147,6 +147,7 @@ class Backend:
     training: Any = training
     fast: Any = fast
     differentiate: Any = staticmethod(differentiate)
+    dense: Any = Dense
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -158,13 +159,17 @@ class Backend:
         self.device = device
         self.dtype = dtype
         self.place = there[device]
+        if spec.precision(dtype).mixed:
+            self.dense = mixed.Dense
 
     @contextmanager
     def scope(self) -> Any:
         with ExitStack() as stack:
             stack.enter_context(jax.enable_x64(self.dtype == "float64"))
             stack.enter_context(jax.default_device(self.place))
-            stack.enter_context(jax.default_matmul_precision("highest"))
+            lower = self.dtype == "tf32"
+            precision = "tensorfloat32" if lower else "highest"
+            stack.enter_context(jax.default_matmul_precision(precision))
             stack.enter_context(jax.numpy_rank_promotion("allow"))
             yield
 
@@ -191,7 +196,7 @@ class Backend:
 
     def model(self, net: spec.Sequential, weights: Arrays) -> Any:
         """Return the module that answers and trains."""
-        return sequential(net, self.tensors(weights))
+        return sequential(net, self.tensors(weights), self.dense)
 
     @scoped
     def weights(self, model: Any) -> Arrays:

@@ -88,7 +88,7 @@ def program(
                 shots = jax.tree.map(put, shots, carry[0])
             return *carry, shots
 
-        values = jnp.zeros(steps["rates"].shape, x.dtype)
+        values = jnp.zeros_like(steps["rates"])  # of the losses
         shots = empty(carry, room) if room > 1 else None
         return lax.fori_loop(
             0, steps["count"], one_run, (carry, values, shots)

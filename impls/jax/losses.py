@@ -12,6 +12,8 @@ from jax import Array, lax
 
 from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
+from .activations import wide
+
 
 def squared_error(p: Array, y: Array) -> Array:
     return (p - y) ** 2
@@ -58,6 +60,7 @@ def reduce(losses: Array, how: str) -> Array:
 
 def loss(spec: Any, outputs: Array, y: Array) -> Array:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):

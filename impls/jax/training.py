@@ -94,7 +94,6 @@ def fit(
 
 # Each stage of a trace is compiled by itself, so that it starts from
 # what the one before it returned.
-linear = jax.jit(Dense.linear)
 drop = jax.jit(Dropout.__call__)
 mask_of = jax.jit(Dropout.mask, static_argnames="shape")
 g = jax.jit(activation, static_argnames="spec")
@@ -106,10 +105,15 @@ loss_gradient = jax.jit(
 
 
 @jax.jit
+def linear(layer: Dense, x: Array) -> Array:
+    return layer.linear(x)
+
+
+@jax.jit
 def linear_gradient(
     layer: Dense, x: Array, dz: Array
 ) -> tuple[Dense, Array]:
-    _, pullback = jax.vjp(Dense.linear, layer, x)
+    _, pullback = jax.vjp(linear, layer, x)
     return pullback(dz)
 
 

@@ -14,8 +14,8 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Samples
 from tetrapla.spec.threefry import Key
 
-from . import activations, fast, losses, optimizers, training
-from .layers import Sequential, sequential
+from . import activations, fast, losses, mixed, optimizers, training
+from .layers import Dense, Sequential, sequential
 
 silently = np.errstate(all="ignore")
 
@@ -58,6 +58,15 @@ class Backend:
             )
         self.device = device
         self.dtype = dtype
+        self.dense = Dense
+        if spec.precision(dtype).mixed:
+            self.dense, self.fast = mixed.Dense, None
+
+    def model(
+        self, net: spec.Sequential, weights: Arrays
+    ) -> Sequential:
+        """Return the layers that answer and train."""
+        return sequential(net, weights, self.dense)
 
     def info(self) -> dict[str, str]:
         return {"numpy": np.__version__, "devices": "cpu"}
@@ -65,7 +74,7 @@ class Backend:
     def build(
         self, net: spec.Sequential, weights: Arrays
     ) -> Sequential:
-        return sequential(net, copies(weights))
+        return self.model(net, copies(weights))
 
     def weights(self, model: Sequential) -> Arrays:
         if not isinstance(model, Sequential):
@@ -97,7 +106,7 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Array:
-        return np.array(sequential(net, weights)(x, key))
+        return np.array(self.model(net, weights)(x, key))
 
     @silently
     def loss(self, loss: spec.Loss, outputs: Array, y: Array) -> Any:
@@ -114,7 +123,7 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> spec.LossAndGradients:
-        model = sequential(net, weights)
+        model = self.model(net, weights)
         given = training.loss_and_gradients(model, loss, x, y, key)
         return spec.LossAndGradients(*given)
 
@@ -129,7 +138,7 @@ class Backend:
         *,
         key: Key | None = None,
     ) -> Arrays:
-        model = sequential(net, weights)
+        model = self.model(net, weights)
         return copies(training.trace(model, loss, x, y, key))
 
     def init_optimizer(
@@ -158,8 +167,9 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        own = copies if loop.plain else dict  # fast.py has its own
-        model = sequential(net, own(loop.state.weights))
+        plain = loop.plain or self.fast is None
+        own = copies if plain else dict  # fast.py has its own
+        model = self.model(net, own(loop.state.weights))
         optimizer = with_state(
             loop.training.optimizer,
             model.weights(),
@@ -170,6 +180,6 @@ class Backend:
         loop.outside = partial(np.errstate, **np.geterr())
         loop.inside = partial(np.errstate, all="ignore")
         with np.errstate(all="ignore"):
-            fit: Any = training.fit if loop.plain else self.fast.fit
+            fit: Any = training.fit if plain else self.fast.fit
             fit(model, loop.training.loss, optimizer, *data, loop)
         return loop.result()

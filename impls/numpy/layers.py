@@ -65,13 +65,15 @@ class Dropout:
         self.kept = None if key is None else self.mask(key, x.shape)
         if self.kept is None:
             return x
-        return np.where(self.kept, x / self.keep, 0)
+        a = np.where(self.kept, x / self.keep, 0)
+        return a.astype(x.dtype, copy=False)
 
     # 3. the chain rule: through what was kept
     def backward(self, da: Array) -> Array:
         if self.kept is None:
             return da
-        return np.where(self.kept, da / self.keep, 0)
+        dx = np.where(self.kept, da / self.keep, 0)
+        return dx.astype(da.dtype, copy=False)
 
 
 class Sequential:
@@ -111,14 +113,16 @@ class Sequential:
 
 
 def sequential(
-    net: spec.Sequential, weights: dict[str, Array]
+    net: spec.Sequential,
+    weights: dict[str, Array],
+    dense: type[Dense] = Dense,
 ) -> Sequential:
     """Return the network of the specification, with these weights."""
     layers: list[Dense | Dropout] = []
     for i, layer in enumerate(net.layers):
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
-            layers.append(Dense(w, b, layer.activation))
+            layers.append(dense(w, b, layer.activation))
         elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
-from .activations import sigmoid, softmax
+from .activations import sigmoid, softmax, wide
 
 Array = NDArray[Any]
 
@@ -80,6 +80,7 @@ def reduce(losses: Array, how: str) -> Array:
 
 def loss(spec: Any, outputs: Array, y: Array) -> Array:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):
@@ -93,13 +94,18 @@ def loss(spec: Any, outputs: Array, y: Array) -> Array:
 
 def loss_gradient(spec: Any, outputs: Array, y: Array) -> Array:
     """Return its gradient with respect to the outputs."""
-    batch, width = outputs.shape
+    p = wide(outputs)
+    return gradient(spec, p, y).astype(outputs.dtype, copy=False)
+
+
+def gradient(spec: Any, p: Array, y: Array) -> Array:
+    batch, width = p.shape
     n = batch if spec.reduction == "mean" else 1
     if isinstance(spec, SoftmaxCrossEntropy):
-        return softmax_cross_entropy_gradient(outputs, y) / n
+        return softmax_cross_entropy_gradient(p, y) / n
     n *= width if spec.outputs == "mean" else 1
     if isinstance(spec, MeanSquaredError):
-        return squared_error_gradient(outputs, y) / n
+        return squared_error_gradient(p, y) / n
     if spec.from_logits:
-        return binary_cross_entropy_with_logits_gradient(outputs, y) / n
-    return binary_cross_entropy_gradient(outputs, y) / n
+        return binary_cross_entropy_with_logits_gradient(p, y) / n
+    return binary_cross_entropy_gradient(p, y) / n

@@ -84,9 +84,15 @@ FUNCTIONS: dict[str, Callable[..., tf.Tensor]] = {
 }
 
 
+def wide(x: tf.Tensor) -> tf.Tensor:
+    """Return halves as float32: functions round once, at their end."""
+    return tf.cast(x, tf.float32) if x.dtype.size == 2 else x
+
+
 def activation(spec: Activation, z: tf.Tensor) -> tf.Tensor:
     """Return g(z), for the g that the specification names."""
-    return FUNCTIONS[spec.name](z, **spec.parameters)
+    a = FUNCTIONS[spec.name](wide(z), **spec.parameters)
+    return tf.cast(a, z.dtype)
 
 
 def activation_gradient(

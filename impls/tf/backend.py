@@ -5,7 +5,8 @@ method runs on its backend's; `Tensor.numpy` may share memory, so it is
 copied. On CPUs TensorFlow flushes subnormals to zero.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
 from typing import Any
 
@@ -17,8 +18,8 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Samples
 from tetrapla.spec.threefry import Key
 
-from . import activations, fast, losses, optimizers, training
-from .layers import Sequential, sequential
+from . import activations, fast, losses, mixed, optimizers, training
+from .layers import Dense, Sequential, sequential
 
 
 def array(tensor: Any) -> Array:
@@ -57,6 +58,35 @@ def devices() -> dict[str, str]:
     return there | {f"gpu:{i}": f"/GPU:{i}" for i in range(len(gpus))}
 
 
+@contextmanager
+def products(lower: bool) -> Iterator[None]:
+    """Let GPUs multiply float32 as TF32, or not; and then as before."""
+    flags = tf.config.experimental
+    before = flags.tensor_float_32_execution_enabled()
+    if before == lower:  # the flag is the process's
+        yield
+        return
+    flags.enable_tensor_float_32_execution(lower)
+    try:
+        yield
+    finally:
+        flags.enable_tensor_float_32_execution(before)
+
+
+@contextmanager
+def settings(lower: bool, device: str | None) -> Iterator[None]:
+    """Set what TensorFlow depends on beside a function's arguments."""
+    with products(lower), tf.device(device):
+        yield
+
+
+def users_settings() -> Callable[[], AbstractContextManager[None]]:
+    """Return a scope of the settings as they are now."""
+    flags = tf.config.experimental
+    allowed = flags.tensor_float_32_execution_enabled()
+    return partial(settings, allowed, None)
+
+
 def placed(method: Callable[..., Any]) -> Callable[..., Any]:
     """Run a method eagerly, on its backend's device."""
 
@@ -67,7 +97,7 @@ def placed(method: Callable[..., Any]) -> Callable[..., Any]:
                 f"backend {self.name!r} answers with NumPy arrays, "
                 "which a graph has not: call it outside tf.function"
             )
-        with tf.device(self.place):
+        with self.scope():
             return method(self, *args, **kwargs)
 
     return call
@@ -81,6 +111,7 @@ class Backend:
     losses: Any = losses
     training: Any = training
     fast: Any = fast
+    dense: Any = Dense
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -92,6 +123,12 @@ class Backend:
         self.device = device
         self.dtype = dtype
         self.place = there[device]
+        if spec.precision(dtype).mixed:
+            self.dense = mixed.Dense
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Return the settings in which this backend computes."""
+        return settings(self.dtype == "tf32", self.place)
 
     def info(self) -> dict[str, str]:
         tf32 = (
@@ -123,7 +160,7 @@ class Backend:
     @placed
     def model(self, net: spec.Sequential, weights: Arrays) -> Any:
         """Return the module that answers and trains."""
-        return sequential(net, self.tensors(weights))
+        return sequential(net, self.tensors(weights), self.dense)
 
     @placed
     def weights(self, model: Any) -> Arrays:
@@ -286,8 +323,14 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
+        loop.outside, loop.inside = users_settings(), self.scope
+        return self.fitted(net, data, loop)
+
+    @placed
+    def fitted(
+        self, net: spec.Sequential, data: Samples, loop: spec.Loop
+    ) -> spec.TrainingRun:
         hyper, loss = loop.training.optimizer, loop.training.loss
-        loop.inside = partial(tf.device, self.place)
         loop.tensor = self.tensor
         first = loop.state
         x, y = (spec.samples(a, self.tensor) for a in data)

@@ -113,7 +113,7 @@ class Program:
                 ]
             return j + 1, losses, shots
 
-        losses = tf.zeros(steps["rates"].shape, x.dtype)
+        losses = tf.zeros_like(steps["rates"])
         shots = [
             tf.zeros((room, *v.shape), v.dtype)
             for v in self.variables
@@ -177,8 +177,10 @@ class Program:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the outputs and losses of some of the shots."""
         now = self.values()
+        theta = self.model.trainable_variables[0].dtype  # and losses
         arrays = [
-            tf.TensorArray(x.dtype, last - first) for _ in range(2)
+            tf.TensorArray(dtype, last - first)
+            for dtype in (x.dtype, theta)
         ]
 
         def body(i: tf.Tensor, arrays: Any) -> Any:

@@ -83,14 +83,16 @@ class Sequential(tf.Module):
 
 
 def sequential(
-    net: spec.Sequential, weights: dict[str, tf.Tensor]
+    net: spec.Sequential,
+    weights: dict[str, tf.Tensor],
+    dense: type[Dense] = Dense,
 ) -> Sequential:
     """Return the network of the specification, with these weights."""
     layers: list[Dense | Dropout] = []
     for i, layer in enumerate(net.layers):
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
-            layers.append(Dense(w, b, layer.activation))
+            layers.append(dense(w, b, layer.activation))
         elif isinstance(layer, spec.Dropout):
             layers.append(Dropout(layer.rate, i))
     return Sequential(layers)

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
+from .activations import wide
+
 
 def squared_error(p: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return (p - y) ** 2
@@ -60,6 +62,7 @@ def reduce(losses: tf.Tensor, how: str) -> tf.Tensor:
 
 def loss(spec: Any, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):

@@ -83,9 +83,14 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
+def wide(x: Tensor) -> Tensor:
+    """Return halves as float32: functions round once, at their end."""
+    return x.float() if x.dtype.itemsize == 2 else x
+
+
 def activation(spec: Activation, z: Tensor) -> Tensor:
     """Return g(z), for the g that the specification names."""
-    return FUNCTIONS[spec.name](z, **spec.parameters)
+    return FUNCTIONS[spec.name](wide(z), **spec.parameters).to(z.dtype)
 
 
 def activation_gradient(

@@ -3,9 +3,10 @@
 Quirks: `Tensor.numpy` and `from_numpy` share memory, so both ways copy.
 Random words are int64 here (random.py), so a uint32 key becomes one.
 The user may be inside no_grad, inference_mode or autocast: each method
-runs in modes of its own (`OURS`), outside which nothing changes.
+runs in modes of its own (`scope`), outside which nothing changes.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import (
     AbstractContextManager,
@@ -28,15 +29,20 @@ from . import (
     activations,
     fast,
     losses,
+    mixed,
     optimizers,
     sweep,
     training,
 )
-from .layers import Sequential, sequential
+from .layers import Dense, Sequential, sequential
 
 
 def array(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy().copy()
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:  # which .numpy() has not
+        bits = tensor.view(torch.int16).numpy()
+        return bits.view(spec.numpy_dtype("bfloat16")).copy()
+    return tensor.numpy().copy()
 
 
 def arrays(tensors: Mapping[str, Tensor]) -> Arrays:
@@ -70,9 +76,39 @@ def devices() -> dict[str, torch.device]:
     return there | {f"gpu:{i}": torch.device("cuda", i) for i in gpus}
 
 
+# How a GPU multiplies: torch's flags, which are the process's.
+PRODUCTS = (
+    "fp32_precision",  # "ieee", "tf32"; "none": as for all operations
+    "allow_bf16_reduced_precision_reduction",
+    "allow_fp16_reduced_precision_reduction",
+)
+
+
+def products() -> dict[str, Any]:
+    """Return how a GPU multiplies now."""
+    flags = torch.backends.cuda.matmul
+    return {name: getattr(flags, name) for name in PRODUCTS}
+
+
+@contextmanager
+def multiplying(wanted: dict[str, Any]) -> Iterator[None]:
+    """Multiply so on a GPU, and then as before."""
+    flags, before = torch.backends.cuda.matmul, products()
+    for name, value in wanted.items():
+        setattr(flags, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(flags, name, value)
+
+
 @contextmanager
 def modes(
-    inference: bool, grad: bool, autocast: dict[str, bool]
+    inference: bool,
+    grad: bool,
+    autocast: dict[str, bool],
+    on_gpu: dict[str, Any],
 ) -> Iterator[None]:
     """Set what a torch function depends on beside its arguments."""
     with ExitStack() as stack:
@@ -80,6 +116,8 @@ def modes(
         stack.enter_context(torch.set_grad_enabled(grad))
         for kind, on in autocast.items():
             stack.enter_context(torch.autocast(kind, enabled=on))
+        if on_gpu:
+            stack.enter_context(multiplying(on_gpu))
         yield
 
 
@@ -91,18 +129,16 @@ def users_modes() -> Callable[[], AbstractContextManager[None]]:
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
         {kind: torch.is_autocast_enabled(kind) for kind in kinds},
+        products() if torch.cuda.is_available() else {},
     )
 
 
-OURS = partial(modes, False, True, {"cpu": False, "cuda": False})
-
-
 def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a method with gradients on and nothing lowered."""
+    """Run a method with gradients on and nothing lowered unasked."""
 
     @wraps(method)
     def call(self: "Backend", *args: Any, **kwargs: Any) -> Any:
-        with OURS():
+        with self.scope():
             return method(self, *args, **kwargs)
 
     return call
@@ -116,6 +152,7 @@ class Backend:
     losses: Any = losses
     training: Any = training
     fast: Any = fast
+    dense: Any = Dense
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -127,19 +164,35 @@ class Backend:
         self.device = device
         self.dtype = dtype
         self.place = there[device]
+        if spec.precision(dtype).mixed:
+            self.dense, self.fast = mixed.Dense, None
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Return the modes in which this backend computes."""
+        on_gpu: dict[str, Any] = {}
+        if self.place.type == "cuda":
+            on_gpu = dict.fromkeys(PRODUCTS, False)
+            lower = self.dtype == "tf32"
+            on_gpu["fp32_precision"] = "tf32" if lower else "ieee"
+        off = {"cpu": False, "cuda": False}
+        return modes(False, True, off, on_gpu)
 
     def info(self) -> dict[str, str]:
         return {
             "torch": torch.__version__,
             "devices": ", ".join(devices()),
             "threads": str(torch.get_num_threads()),
-            "float32 matmul": torch.get_float32_matmul_precision(),
+            "float32 products on a GPU": str(products()[PRODUCTS[0]]),
+            "deterministic": deterministic(),
             "flushes subnormals": flushes_subnormals(),
         }
 
     def tensor(self, given: Array) -> Tensor:
         if given.dtype == np.uint32:
             given = given.astype(np.int64)
+        if given.dtype.name == "bfloat16":
+            bits = torch.tensor(given.view(np.int16), device=self.place)
+            return bits.view(torch.bfloat16)
         return torch.tensor(given, device=self.place)
 
     def tensors(self, given: Arrays) -> dict[str, Tensor]:
@@ -154,7 +207,7 @@ class Backend:
 
     def model(self, net: spec.Sequential, weights: Arrays) -> Any:
         """Return the module that answers and trains."""
-        return sequential(net, self.tensors(weights))
+        return sequential(net, self.tensors(weights), self.dense)
 
     @scoped
     def weights(self, model: Any) -> Arrays:
@@ -300,11 +353,11 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        loop.outside, loop.inside = users_modes(), OURS
+        loop.outside, loop.inside = users_modes(), self.scope
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
         hyper, first = loop.training.optimizer, loop.state
-        with OURS():
+        with self.scope():
             model = self.model(net, first.weights)
             optimizer = self.optimizer(
                 hyper, self.theta(model), self.laid_out(first.optimizer)
@@ -320,7 +373,8 @@ class Backend:
                 return self.laid_out(now)
 
             loop.optimizer = state
-            fit = self.training.fit if loop.plain else self.fast.fit
+            plain = loop.plain or self.fast is None
+            fit = self.training.fit if plain else self.fast.fit
             fit(model, loss, optimizer, x, y, loop)
             return loop.result()
 
@@ -362,6 +416,17 @@ class Backend:
     def laid_out(self, state: Arrays) -> Arrays:
         """Return a state as the parameters lie, or back."""
         return state
+
+
+def deterministic() -> str:
+    """Return whether a GPU's answers are the same every time."""
+    if not torch.cuda.is_available():
+        return "yes"  # the CPU's are, for a number of threads
+    wanted = (":4096:8", ":16:8")
+    name = "CUBLAS_WORKSPACE_CONFIG"  # read once, by cuBLAS
+    if os.environ.get(name) in wanted:
+        return "yes"
+    return f"on one stream: {name} is not {' or '.join(wanted)}"
 
 
 def flushes_subnormals() -> str:

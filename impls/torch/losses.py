@@ -11,6 +11,8 @@ from torch import Tensor
 
 from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
+from .activations import wide
+
 
 def squared_error(p: Tensor, y: Tensor) -> Tensor:
     return (p - y) ** 2
@@ -57,6 +59,7 @@ def reduce(losses: Tensor, how: str) -> Tensor:
 
 def loss(spec: Any, outputs: Tensor, y: Tensor) -> Tensor:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):

@@ -31,6 +31,7 @@ from tetrapla.spec.loop import Loop, Loops
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.metrics import Scores
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.precisions import precision
 from tetrapla.spec.reports import EpochReport, StepReport
 from tetrapla.spec.state import RateSweep, TrainingRun, TrainingState
 from tetrapla.spec.stored import pieces
@@ -38,7 +39,7 @@ from tetrapla.spec.threefry import Key
 from tetrapla.spec.training import Training
 
 GROUP = "tetrapla.backends"  # the entry-point group of others' backends
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64")  # those of which all arrays are of one dtype
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
     device
         "cpu", "gpu" or "gpu:0".
     dtype
-        "float32" or "float64".
+        "float64" or "float32"; or a precision of which only products are
+        lower, "tf32"; or one whose data are halves beside float32 weights,
+        "bfloat16" or "float16" (spec/precisions.py).
 
     Raises
     ------
@@ -145,15 +148,23 @@ def load(name: str, device: str = "cpu", dtype: str = "float32") -> "Backend":
     require(name)
     if not isinstance(device, str) or not re.fullmatch(r"cpu|gpu(:\d+)?", device):
         raise InvalidInputError(f"device must be 'cpu', 'gpu' or 'gpu:N', got {device!r}")
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        expected = " or ".join(repr(d) for d in DTYPES)
-        raise InvalidInputError(f"dtype must be {expected}, got {dtype!r}")
+    precision(dtype)
     make: Callable[..., contract.Backend]
     if name in BUILT_IN:
         make = import_module(BUILT_IN[name].module).Backend
     else:
         make = _entry_points()[name].load()
     return Backend(name, make(device=device, dtype=dtype))
+
+
+def labelled(label: str, dtype: str = "float32") -> "Backend":
+    """Return the backend that a label names: "torch", or "torch@gpu" on a device.
+
+    >>> labelled("numpy").label
+    'numpy'
+    """
+    name, _, device = label.partition("@")
+    return load(name, device or "cpu", dtype)
 
 
 def require(name: str) -> None:
@@ -180,17 +191,30 @@ class Backend:
     """A backend: the contract, with names and NumPy arrays accepted.
 
     Weights, inputs and labels are NumPy arrays. Floating-point arrays are
-    rounded once to the backend's dtype; integers are refused for x.
+    rounded once to the dtype that theirs has in the backend's precision;
+    integers are refused for x.
     """
 
     def __init__(self, name: str, implementation: contract.Backend) -> None:
         self.name = name
         self.device = implementation.device
         self.dtype = implementation.dtype
+        kinds = precision(self.dtype)
+        self.of_data, self.of_weights = kinds.data, kinds.weights
         self.implementation = implementation
 
     def __repr__(self) -> str:
         return f"<tetrapla backend {self.name!r} on {self.device}, {self.dtype}>"
+
+    @property
+    def label(self) -> str:
+        """Its name, with the device where that is not the CPU."""
+        return self.name if self.device == "cpu" else f"{self.name}@{self.device}"
+
+    @property
+    def _dtypes(self) -> tuple[str, str]:
+        """Of data, and of labels: a loss is computed in the weights' dtype."""
+        return self.of_data, self.of_weights
 
     @property
     def has_fast(self) -> bool:
@@ -204,7 +228,7 @@ class Backend:
     def build(self, net: Sequential, weights: Arrays) -> Any:
         """Return the framework's native object of the network."""
         check.network(net)
-        return self.implementation.build(net, check.weights(net, weights, self.dtype))
+        return self.implementation.build(net, check.weights(net, weights, self.of_weights))
 
     def weights(self, model: Any) -> Arrays:
         """Return the weights of what `build` returned, by name."""
@@ -218,15 +242,15 @@ class Backend:
         array([0., 2.], dtype=float32)
         """
         g = activations.activation(activation)
-        return self.implementation.activation(g, check.pre_activation(g, z, self.dtype))
+        return self.implementation.activation(g, check.pre_activation(g, z, self.of_data))
 
     def activation_gradient(
         self, activation: Activation | str, z: Array, upstream: Array
     ) -> Array:
         """Return the vector-Jacobian product of g at z with `upstream`."""
         g = activations.activation(activation)
-        z = check.pre_activation(g, z, self.dtype)
-        da = check.floats("upstream", upstream, self.dtype)
+        z = check.pre_activation(g, z, self.of_data)
+        da = check.floats("upstream", upstream, self.of_data)
         if da.shape != z.shape:
             raise InvalidInputError(
                 f"upstream must have the shape of z, {z.shape}; got {da.shape}"
@@ -241,16 +265,16 @@ class Backend:
         Without a key the network is evaluated; with one, dropout is on.
         """
         check.network(net)
-        w = check.weights(net, weights, self.dtype)
-        x = check.inputs(net, x, self.dtype)
+        w = check.weights(net, weights, self.of_weights)
+        x = check.inputs(net, x, self.of_data)
         return self.implementation.forward(net, w, x, key=check.key(key))
 
     def loss(self, loss: Loss | str, outputs: Array, y: Array) -> Any:
         """Return the loss: a scalar, or (batch,) with reduction="none"."""
         spec = losses.loss(loss)
         self.require(spec)
-        outputs = check.outputs(spec, outputs, self.dtype)
-        y = check.labels(spec, y, outputs.shape, self.dtype)
+        outputs = check.outputs(spec, outputs, self.of_data)
+        y = check.labels(spec, y, outputs.shape, self.of_weights)
         if outputs.ndim == 1:  # one output per example, said without its axis
             outputs, y = outputs[:, None], y[:, None]
         return self.implementation.loss(spec, outputs, y)
@@ -298,15 +322,15 @@ class Backend:
                 "got 'none'"
             )
         self.require(spec)
-        w = check.weights(net, weights, self.dtype)
-        x, y = check.data("x", "y", net, spec, (x, y), self.dtype)
+        w = check.weights(net, weights, self.of_weights)
+        x, y = check.data("x", "y", net, spec, (x, y), *self._dtypes)
         return net, w, x, y, spec
 
     def init_optimizer(self, optimizer: Optimizer | str, weights: Arrays) -> Arrays:
         """Return the state before the first step: "t" and all slots."""
         spec = optimizers.optimizer(optimizer)
         self.require(spec)
-        w = check.arrays("weights", weights, self.dtype)
+        w = check.arrays("weights", weights, self.of_weights)
         return self.implementation.init_optimizer(spec, w)
 
     def update(
@@ -319,9 +343,9 @@ class Backend:
         """Return (weights, state) after one step; changes nothing given."""
         spec = optimizers.optimizer(optimizer)
         self.require(spec)
-        w = check.arrays("weights", weights, self.dtype)
-        g = check.like("gradients", gradients, w, self.dtype)
-        s = check.optimizer_state(spec, state, w, self.dtype)
+        w = check.arrays("weights", weights, self.of_weights)
+        g = check.like("gradients", gradients, w, self.of_weights)
+        s = check.optimizer_state(spec, state, w, self.of_weights)
         return self.implementation.update(spec, w, g, s)
 
     def supports(self, optimizer: Optimizer | Loss | str) -> Support:
@@ -400,7 +424,7 @@ class Backend:
             raise InvalidInputError(
                 f"checkpoints must be Checkpoints(folder), got {type(checkpoints).__name__}"
             )
-        in_place = not checks.flag("plain", plain)
+        in_place = self.has_fast and not checks.flag("plain", plain)
         xy, loop = self._begun(
             net, weights, data, training, validation, resume, checkpoints, in_place
         )
@@ -434,14 +458,14 @@ class Backend:
         """
         self.require(training.loss)
         self.require(training.optimizer)
-        w = check.weights(net, weights, self.dtype)
+        w = check.weights(net, weights, self.of_weights)
         # only a fast loop reads a file's rows as it goes on
         checked = check.samples if in_place else check.data
-        x, y = checked("x", "y", net, training.loss, data, self.dtype)
+        x, y = checked("x", "y", net, training.loss, data, *self._dtypes)
         names = ("validation x", "validation y")
         held_out: Samples | None = None
         if validation is not None:
-            held_out = check.samples(*names, net, training.loss, validation, self.dtype)
+            held_out = check.samples(*names, net, training.loss, validation, *self._dtypes)
         history = ["loss"] if validation is None else ["loss", "val_loss"]
         for name in training.metrics:
             history += [name] if validation is None else [name, f"val_{name}"]
@@ -452,7 +476,7 @@ class Backend:
         else:
             if isinstance(resume, Checkpoint):
                 resume = resume.of(net)
-            start = check.resume(net, training, resume, history, len(x), self.dtype)
+            start = check.resume(net, training, resume, history, len(x), self.of_weights)
         if checkpoints is not None or start.data is not None:
             prints = fingerprints(data, validation)
             check.same_data(start.data, prints)
@@ -499,7 +523,7 @@ class Backend:
         at = [replace(training, optimizer=training.optimizer.with_lr(r)) for r in etas]
         asked = (net, weights, data)
         together = getattr(self.implementation, "fit_rates", None)
-        if together is None:
+        if together is None or self.of_data != self.of_weights:
             runs = [self.fit(*asked, each, validation=validation) for each in at]
             return RateSweep(etas, tuple(runs))
         xy, loop = self._begun(*asked, training, validation, None, None, False)

@@ -17,6 +17,7 @@ from tetrapla.spec.errors import InvalidInputError
 from tetrapla.spec.layers import Sequential
 from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.precisions import is_floating, numpy_dtype
 from tetrapla.spec.state import TrainingState
 from tetrapla.spec.stored import PIECE, Stored, in_file
 from tetrapla.spec.threefry import Key
@@ -35,13 +36,13 @@ def floats(name: str, value: object, dtype: str) -> Array:
     array = _array(name, value)
     _floating(name, array)
     with np.errstate(over="ignore"):  # beyond the dtype's range is inf
-        return np.ascontiguousarray(array, dtype).reshape(array.shape)
+        return np.ascontiguousarray(array, numpy_dtype(dtype)).reshape(array.shape)
 
 
 def _floating(name: str, array: Array) -> None:
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+    if not is_floating(array.dtype) or array.dtype.itemsize > 8:
         raise InvalidInputError(
-            f"{name} must be floating point (float64, float32 or float16), "
+            f"{name} must be floating point (float64, float32, float16 or bfloat16), "
             f"got {array.dtype}"
         )
     if array.size == 0:
@@ -197,7 +198,7 @@ def _are_classes(spec: Loss, array: Array) -> bool:
 
 
 def _label_shape(spec: Loss, array: Array, shape: tuple[int, ...], name: str) -> None:
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biu" and not is_floating(array.dtype):
         raise InvalidInputError(f"{name} must be numbers, got {array.dtype}")
     wanted = shape[:1] if _are_classes(spec, array) else shape
     if array.shape == wanted:
@@ -230,7 +231,7 @@ def _label_values(
                 f"at {before + bad[0]}"
             )
         return np.ascontiguousarray(array, np.int64)
-    rows = floats(name, array if array.dtype.kind == "f" else array.astype(dtype), dtype)
+    rows = floats(name, array if is_floating(array.dtype) else array.astype(dtype), dtype)
     if isinstance(spec, BinaryCrossEntropy):
         _in_unit_interval(name, "labels", rows, before)
     if isinstance(spec, SoftmaxCrossEntropy):
@@ -248,12 +249,18 @@ def _label_values(
 
 
 def data(
-    x_name: str, y_name: str, net: Sequential, spec: Loss, given: Data, dtype: str
+    x_name: str,
+    y_name: str,
+    net: Sequential,
+    spec: Loss,
+    given: Data,
+    dtype: str,
+    of_labels: str,
 ) -> Data:
     """Return (x, y), checked against the network and the loss."""
     x, y = _pair(x_name, y_name, given)
     x = inputs(net, x, dtype, x_name)
-    return x, labels(spec, y, (len(x), net.outputs), dtype, y_name)
+    return x, labels(spec, y, (len(x), net.outputs), of_labels, y_name)
 
 
 def _pair(x_name: str, y_name: str, given: Data) -> tuple[object, object]:
@@ -265,7 +272,13 @@ def _pair(x_name: str, y_name: str, given: Data) -> tuple[object, object]:
 
 
 def samples(
-    x_name: str, y_name: str, net: Sequential, spec: Loss, given: Data, dtype: str
+    x_name: str,
+    y_name: str,
+    net: Sequential,
+    spec: Loss,
+    given: Data,
+    dtype: str,
+    of_labels: str,
 ) -> Samples:
     """Return (x, y) as `data` does, but what is in a file stays there.
 
@@ -273,15 +286,15 @@ def samples(
     """
     pair = _pair(x_name, y_name, given)
     if not any(map(in_file, pair)):
-        return data(x_name, y_name, net, spec, given, dtype)
+        return data(x_name, y_name, net, spec, given, dtype, of_labels)
     x, y = _array(x_name, pair[0]), _array(y_name, pair[1])
     _floating(x_name, x)
     _input_shape(net, x, x_name)
     _label_shape(spec, y, (len(x), net.outputs), y_name)
     for i in range(0, len(y), PIECE):
         piece = y[i : i + PIECE]
-        checked = _label_values(spec, piece, (net.outputs,), dtype, y_name, before=i)
-    return Stored(x, dtype), Stored(y, checked.dtype)
+        checked = _label_values(spec, piece, (net.outputs,), of_labels, y_name, before=i)
+    return Stored(x, numpy_dtype(dtype)), Stored(y, checked.dtype)
 
 
 def resume(

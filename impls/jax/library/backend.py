@@ -31,6 +31,13 @@ class Backend(backend.Backend):
     fast = fast
     differentiate = staticmethod(training.loss_and_gradients)
     fit_rates: Any = None  # the library's optimizer has one rate
+    half: Any = None  # what modules compute in beside float32 weights
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        super().__init__(device, dtype)
+        kinds = spec.precision(dtype)
+        if kinds.mixed:
+            self.half = spec.numpy_dtype(kinds.data)
 
     @contextmanager
     def scope(self) -> Any:
@@ -49,13 +56,14 @@ class Backend(backend.Backend):
     def build(
         self, net: spec.Sequential, weights: Arrays
     ) -> layers.Sequential:
-        return layers.sequential(net, self.tensors(weights))
+        tensors = self.tensors(weights)
+        return layers.sequential(net, tensors, dtype=self.half)
 
     def model(
         self, net: spec.Sequential, weights: Arrays
     ) -> layers.Sequential:
         tensors = self.tensors(weights)
-        return layers.sequential(net, tensors, shared=True)
+        return layers.sequential(net, tensors, True, self.half)
 
     def outputs(
         self, model: layers.Sequential, x: Any, key: Any

@@ -7,6 +7,10 @@ specification counts it to its layer.
 Quirks: nnx.Linear computes in the common dtype of input and weights,
 which jax lowers to float32 outside its float64 scope. nnx.Dropout draws
 in the precision of that scope: float64 draws make other masks.
+
+Halves are nnx.Linear's `dtype`, beside a `param_dtype` of float32. It
+rounds x W and adds the bias in that dtype, so the bias's gradient is a
+sum in it, which XLA adds up in halves on a CPU.
 """
 
 from collections.abc import Iterator
@@ -65,9 +69,12 @@ class Sequential(nnx.Sequential):
         return super().__call__(*args, **kwargs)
 
 
-def dense(weight: Array, bias: Array, rngs: nnx.Rngs) -> nnx.Linear:
+def dense(
+    weight: Array, bias: Array, rngs: nnx.Rngs, dtype: Any = None
+) -> nnx.Linear:
     return nnx.Linear(
         *weight.shape,
+        dtype=dtype,
         param_dtype=weight.dtype,
         kernel_init=nnx.initializers.constant(weight),
         bias_init=nnx.initializers.constant(bias),
@@ -79,8 +86,11 @@ def sequential(
     net: spec.Sequential,
     weights: dict[str, Array],
     shared: bool = False,
+    dtype: Any = None,
 ) -> Sequential:
     """Return the network of the specification, with these weights.
+
+    It computes in the dtype, or without one in that of its weights.
 
     Dropout is Flax's own, off until model.train(), or with `shared`
     that of the shared masks.
@@ -90,7 +100,7 @@ def sequential(
     for i, layer in enumerate(net.layers):
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
-            layers.append(dense(w, b, rngs))
+            layers.append(dense(w, b, rngs, dtype))
             if not isinstance(layer.activation, spec.Identity):
                 layers.append(function(layer.activation))
         elif isinstance(layer, spec.Dropout) and shared:

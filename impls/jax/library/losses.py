@@ -17,6 +17,8 @@ from tetrapla.spec import (
     Support,
 )
 
+from ..activations import wide
+
 
 def softmax_cross_entropy(z: Array, y: Array) -> Array:
     if y.ndim == 2:
@@ -33,6 +35,7 @@ def reduce(losses: Array, how: str) -> Array:
 
 def loss(spec: Any, outputs: Array, y: Array) -> Array:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return reduce(softmax_cross_entropy(outputs, y), spec.reduction)
     if isinstance(spec, MeanSquaredError):

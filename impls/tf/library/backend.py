@@ -46,6 +46,9 @@ class Backend(backend.Backend):
                 "tensorflow before keras is imported"
             )
         super().__init__(device, dtype)
+        kinds = spec.precision(dtype)
+        self.of_weights = kinds.weights
+        self.policy = f"mixed_{kinds.data}" if kinds.mixed else None
 
     def info(self) -> dict[str, str]:
         return {"keras": keras.__version__} | super().info()
@@ -54,14 +57,15 @@ class Backend(backend.Backend):
     def build(
         self, net: spec.Sequential, weights: Arrays
     ) -> keras.Sequential:
-        return layers.sequential(net, self.tensors(weights))
+        tensors = self.tensors(weights)
+        return layers.sequential(net, tensors, policy=self.policy)
 
     @backend.placed
     def model(
         self, net: spec.Sequential, weights: Arrays
     ) -> keras.Sequential:
         tensors = self.tensors(weights)
-        return layers.sequential(net, tensors, shared=True)
+        return layers.sequential(net, tensors, True, self.policy)
 
     def outputs(
         self, model: keras.Sequential, x: tf.Tensor, key: Any
@@ -173,7 +177,7 @@ class Backend(backend.Backend):
         self, optimizer: spec.Optimizer, weights: Arrays
     ) -> Arrays:
         shapes = tuple(w.shape for w in weights.values())
-        native, _ = built(optimizer, shapes, self.dtype)
+        native, _ = built(optimizer, shapes, self.of_weights)
         return self.state(optimizer, native, weights)
 
     @backend.placed
@@ -186,7 +190,7 @@ class Backend(backend.Backend):
     ) -> tuple[Arrays, Arrays]:
         shapes = tuple(w.shape for w in weights.values())
         rule = optimizer.with_lr(0.0)  # whatever the rate is now
-        made = self.dtype, self.place, keras.config.floatx()
+        made = self.of_weights, self.place, keras.config.floatx()
         native, theta = kept(rule, shapes, *made)
         for variable, w in zip(theta, weights.values(), strict=True):
             variable.assign(w)

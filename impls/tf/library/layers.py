@@ -8,6 +8,10 @@ Quirks: a layer's dtype is float32, or the user's, unless it is given,
 to Input too. Initializers draw seeds from Python's random when they are
 made: "zeros" does not, and leaves the user's stream alone. Dropout does
 too, where it is not given one: that of `build`, which is the user's.
+
+Halves are each layer's dtype policy ("mixed_bfloat16"), never the
+global one: its variables are float32, and cast where it uses them. The
+bias is added in halves, so its gradient is a sum of halves, in halves.
 """
 
 from collections.abc import Iterator
@@ -63,15 +67,19 @@ def sequential(
     net: spec.Sequential,
     weights: dict[str, tf.Tensor],
     shared: bool = False,
+    policy: str | None = None,
 ) -> keras.Sequential:
     """Return the network of the specification, with these weights.
 
     Dropout is Keras's own, or with `shared` that of the shared masks.
+    It computes by the policy, or without one in the weights' dtype.
     """
     dtype = next(iter(weights.values())).dtype.name
-    modules = [keras.Input((net.inputs,), dtype=dtype)]
+    each = keras.dtype_policies.get(policy or dtype)
+    data = each.compute_dtype
+    modules = [keras.Input((net.inputs,), dtype=data)]
     for i, layer in enumerate(net.layers):
-        how = {"dtype": dtype, "name": f"{layer.name}_{i}"}
+        how = {"dtype": each, "name": f"{layer.name}_{i}"}
         if isinstance(layer, spec.Dense):
             w, b = weights[f"{i}.weight"], weights[f"{i}.bias"]
             modules.append(dense(w, b, **how))

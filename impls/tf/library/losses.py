@@ -19,6 +19,8 @@ from tetrapla.spec import (
     Support,
 )
 
+from ..activations import wide
+
 # the specification's reductions over the batch, and Keras's
 REDUCTIONS = {
     "mean": "sum_over_batch_size",
@@ -52,6 +54,7 @@ def reduce(losses: tf.Tensor, how: str) -> tf.Tensor:
 
 def loss(spec: Any, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     dtype = outputs.dtype.name
     outputs = tf.identity(outputs)  # without the logits it remembers
     if getattr(spec, "outputs", "mean") == "mean":

@@ -32,6 +32,10 @@ class Backend(backend.Backend):
     fast = fast
     fit_rates: Any = None  # the library's optimizer has one rate
 
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        super().__init__(device, dtype)
+        self.fast = fast  # halves are as right in it
+
     @backend.scoped
     def build(
         self, net: spec.Sequential, weights: Arrays
@@ -48,7 +52,7 @@ class Backend(backend.Backend):
         self, model: nn.Sequential, x: Tensor, key: Tensor | None
     ) -> Tensor:
         training.set_key(model, key)
-        return model(x)
+        return training.outputs_of(model, x)
 
     @backend.scoped
     def weights(self, model: nn.Module) -> Arrays:

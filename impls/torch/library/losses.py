@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from tetrapla.spec import MeanSquaredError, SoftmaxCrossEntropy
 
+from ..activations import wide
+
 
 def module(spec: Any, reduction: str) -> nn.Module:
     """Return torch's module of the loss, with torch's reduction."""
@@ -31,6 +33,7 @@ def reduce(losses: Tensor, how: str) -> Tensor:
 
 def loss(spec: Any, outputs: Tensor, y: Tensor) -> Tensor:
     """Return the loss that the specification names."""
+    outputs = wide(outputs)
     if isinstance(spec, SoftmaxCrossEntropy):
         return module(spec, spec.reduction)(outputs, y)
     if spec.outputs == spec.reduction:  # over all elements

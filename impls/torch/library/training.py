@@ -1,4 +1,11 @@
-"""All together: shuffle, batches, forward, loss, gradient, update."""
+"""All together: shuffle, batches, forward, loss, gradient, update.
+
+Halves go through the model under torch.autocast, which casts the
+weights where they are used and leaves them float32. Quirks: it keeps
+the cast weights until the outermost autocast ends, and a run inside
+another's would go on with its first ones; softmax and softplus come
+back as float32 on a GPU, and are rounded here.
+"""
 
 import torch
 from torch import Tensor, nn, optim
@@ -15,6 +22,21 @@ def set_key(model: nn.Module, key: Tensor | None) -> None:
     for module in model.modules():
         if isinstance(module, Dropout):
             module.key = key
+
+
+def lowered(x: Tensor) -> torch.autocast:
+    """Return torch's mixed precision for halves, none for others."""
+    return torch.autocast(
+        x.device.type,
+        x.dtype,
+        enabled=x.dtype.itemsize == 2,
+        cache_enabled=False,
+    )
+
+
+def outputs_of(model: nn.Module, x: Tensor) -> Tensor:
+    with lowered(x):
+        return model(x).to(x.dtype)
 
 
 def penalty(weights: dict[str, Tensor], l2: float) -> Tensor | float:
@@ -34,7 +56,7 @@ def loss_and_gradients(
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     set_key(model, key)
     x = x.detach().requires_grad_()
-    value = losses.loss(loss, model(x), y)
+    value = losses.loss(loss, outputs_of(model, x), y)
     weights = parameters(model)
     *dw, dx = torch.autograd.grad(value, [*weights.values(), x])
     dw = [transposed(g) for g in dw]  # (inputs, outputs)
@@ -52,7 +74,7 @@ def train_step(
 ) -> Tensor:
     set_key(model, key)
     optimizer.zero_grad()  # or gradients add up
-    outputs = model(x)  # 4. forward
+    outputs = outputs_of(model, x)  # 4. forward
     value = losses.loss(loss, outputs, y)  # 5. loss
     total = value + penalty(parameters(model), l2)
     total.backward()  # 6. gradient
@@ -95,11 +117,12 @@ def trace(
         if isinstance(module, nn.Linear):
             back[f"{i}.bias.grad"] = module.bias
             back[f"{i}.weight.grad"] = module.weight
-            stages[f"{i}.z"] = back[f"{i}.dz"] = a = module(a)
+            a = outputs_of(module, a)
+            stages[f"{i}.z"] = back[f"{i}.dz"] = a
         else:
             if isinstance(module, Dropout) and key is not None:
                 stages[f"{i}.mask"] = module.mask(key, a.shape)
-            a = module(a)
+            a = outputs_of(module, a)
         stages[f"{i}.a"] = back[f"{i}.da"] = a
     stages["loss"] = value = losses.loss(loss, a, y)
     gradients = torch.autograd.grad(value, list(back.values()))

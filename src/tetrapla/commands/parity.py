@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tetrapla.backends import BUILT_IN, DTYPES, available, load, require
+from tetrapla.backends import BUILT_IN, DTYPES, available, labelled, require
 from tetrapla.commands import (
     FILE,
     HELP,
@@ -21,6 +21,7 @@ from tetrapla.commands import (
     written,
 )
 from tetrapla.spec import BackendUnavailableError, InvalidInputError
+from tetrapla.spec.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from tetrapla.parity.cases import Case
@@ -44,7 +45,14 @@ QUIET = 15.0  # seconds without a word, where there is no terminal
     multiple=True,
     callback=words,
     metavar="DTYPE,...",
-    help="float32, float64; by default both.",
+    help="float32, float64 (by default both), tf32, bfloat16, float16.",
+)
+@click.option(
+    "--device",
+    multiple=True,
+    callback=words,
+    metavar="DEVICE,...",
+    help="cpu (by default), gpu, gpu:0: every backend on each that it has.",
 )
 @click.option(
     "--filter", "text", default="", metavar="TEXT", help="Cases with TEXT in their name."
@@ -65,6 +73,7 @@ def parity(
     ctx: click.Context,
     backends: tuple[str, ...],
     dtype: tuple[str, ...],
+    device: tuple[str, ...],
     text: str,
     listing: bool,
     path: Path | None,
@@ -85,13 +94,14 @@ def parity(
         click.echo("\n".join(case.id for case in cases))
         return
     for name in dtype:
-        if name not in DTYPES:
-            raise Refusal(f"unknown dtype {name!r}; there are {', '.join(DTYPES)}")
+        if name not in PRECISIONS:
+            raise Refusal(f"unknown dtype {name!r}; there are {', '.join(PRECISIONS)}")
     check_folders(path, page)
     wanted = tuple(d for d in dtype or DTYPES if any(d in c.dtypes for c in cases))
     if not wanted:
         raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
     names, missing = _installed(backends)
+    names = [_label(name, place) for place in device or ("cpu",) for name in names]
 
     from rich.console import Console
 
@@ -100,11 +110,12 @@ def parity(
     cases = [case for case in cases if set(case.dtypes) & set(wanted)]
     verdicts, pairwise, absent = _run(cases, names, _beside(wanted))
     for name, why in absent.items():  # its own word, said only when it is loaded
-        if backends:
-            raise Refusal(why)
         names.remove(name)
+        if (backends and not device) or not names:
+            raise Refusal(why)
         missing[name] = why
-    versions = {name: version for name, version in available().items() if name in names}
+    installed = available()
+    versions = {name: installed[name.partition("@")[0]] for name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
     report = reports.Report(verdicts, versions, missing, compared, wanted)
     console = Console()
@@ -124,11 +135,15 @@ def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("float64", *dtypes)))
 
 
+def _label(name: str, device: str) -> str:
+    return name if device == "cpu" else f"{name}@{device}"
+
+
 def _write(report: "Report", path: Path | None, page: Path | None) -> None:
     from tetrapla.parity import document, drift, html
 
     def write_page(report: "Report", page: Path) -> None:
-        loaded = [load(n, dtype=d) for d in report.shown for n in report.versions]
+        loaded = [labelled(n, d) for d in report.shown for n in report.versions]
         shown = drift.shown(loaded)
         html.write(report, page, datetime.now(UTC), shown)
 

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tetrapla.backends import BUILT_IN, DTYPES, Backend, load
+from tetrapla.backends import BUILT_IN, Backend, load
 from tetrapla.checkpoints import Checkpoint, Checkpoints
 from tetrapla.commands import FILE, HELP, Refusal, batch_size, check_folders, written
 from tetrapla.data import DATASETS, Dataset
@@ -40,6 +40,7 @@ from tetrapla.spec import (
 )
 from tetrapla.spec.contract import Data
 from tetrapla.spec.dialects import PRESETS
+from tetrapla.spec.precisions import PRECISIONS
 from tetrapla.weights import save
 
 
@@ -97,7 +98,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default="the data set's",
     help="Widths of the hidden layers, such as 128,64; or none.",
 )
-@click.option("--dtype", default="float32", type=click.Choice(DTYPES))
+@click.option("--dtype", default="float32", type=click.Choice(list(PRECISIONS)))
 @click.option("--device", default="cpu", help="cpu, gpu or gpu:N.")
 @click.option("--seed", default=0, help="Of the first weights, the order and dropout.")
 @click.option(

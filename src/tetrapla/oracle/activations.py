@@ -9,6 +9,7 @@ import numpy as np
 from tetrapla.oracle import habits
 from tetrapla.oracle.bounded import (
     Bounded,
+    cast,
     exact,
     if_positive,
     lift,
@@ -18,6 +19,7 @@ from tetrapla.oracle.bounded import (
 )
 from tetrapla.spec import activations as spec
 from tetrapla.spec.contract import Array
+from tetrapla.spec.precisions import numpy_dtype
 
 ROOT_OF_HALF = float(np.float32(0.5**0.5))  # TensorFlow's, in float64 too
 
@@ -41,6 +43,9 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
             below = z.apply("expm1")
             if habits.ELU_EXP in z.ar.habits:
                 below = widest(below, z.apply("exp") - 1)
+            if habits.HALF_EXPM1 in z.ar.habits:
+                form = (0.5 * z).apply("tanh") * (z.apply("exp") + 1)
+                below = widest(below, form)
             return if_positive(z, z, alpha * below)
         case spec.Softplus():
             return softplus(z)
@@ -130,8 +135,10 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
             plain = cumulative(z) + z * density(z)
             if habits.GELU_SLOPE not in z.ar.habits:
                 return plain
-            x = over_root_of_two(z)
-            return widest(plain, 0.5 * x.apply("erf") + z * density(z) + 0.5)
+            single = cast(z.ar.wide, z)  # of halves too
+            x = over_root_of_two(single)
+            added = 0.5 * x.apply("erf") + single * density(single) + 0.5
+            return widest(plain, cast(z.ar, added))
         case spec.GELUTanh():
             c = z if habits.GELU_CUBE in z.ar.habits else clipped(z)
             u = cubic(c)
@@ -194,10 +201,17 @@ def softplus(z: Bounded) -> Bounded:
     """Return log(1 + exp(z)), as max(z, 0) + log(1 + exp(-|z|))."""
     curved = (-abs(z)).apply("exp").apply("log1p")
     stable = if_positive(z, z, nothing(z)) + curved
-    if habits.SOFTPLUS_PLAIN not in z.ar.habits:
+    thresholds = habits.SOFTPLUS_THRESHOLD in z.ar.habits
+    if habits.SOFTPLUS_PLAIN not in z.ar.habits and not thresholds:
         return stable
     near = select(z.floats < 40, z, nothing(z))
-    return widest(stable, select(z.floats < 40, near.apply("exp").apply("log1p"), z))
+    plain = select(z.floats < 40, near.apply("exp").apply("log1p"), z)
+    if not thresholds:
+        return widest(stable, plain)
+    half = numpy_dtype(z.ar.dtype).type  # which has the threshold, rounded
+    far = -float(half(np.log(2 * z.ar.unit)) + half(2))
+    below = if_positive(-z - far, z.apply("exp"), widest(stable, plain))
+    return if_positive(z - far, z, below)
 
 
 def softmax(z: Bounded) -> Bounded:

@@ -5,7 +5,10 @@ float32 by float64, float64 by pairs of float64 (doubledouble.py). Formulas
 are written once, over the functions named here.
 
 `unit`, `tiny` and `largest` belong to the dtype that is judged: the unit
-roundoff, the smallest normal number and the largest finite one. `accuracy`
+roundoff, the smallest normal number and the largest finite one. `sums` is
+what one addition of a sum or a matrix product may be off by, and `operands`
+what a number loses on its way into a matrix product. `wide` judges what is
+kept in a wider dtype: weights, optimizer, loss. `accuracy`
 and `product_accuracy` are the arithmetic's own: what one operation may be
 off by, relative to its result, and a matrix product relative to |x| |y|.
 The oracle charges them to every bound, so that its own rounding is never
@@ -26,6 +29,7 @@ import numpy as np
 
 from tetrapla.oracle import doubledouble as dd
 from tetrapla.spec.contract import Array
+from tetrapla.spec.precisions import limits, precision
 
 
 class Arithmetic(Hashable, Protocol):
@@ -33,6 +37,8 @@ class Arithmetic(Hashable, Protocol):
 
     dtype: str
     unit: float
+    sums: float
+    operands: float
     tiny: float
     largest: float
     accuracy: float
@@ -41,6 +47,7 @@ class Arithmetic(Hashable, Protocol):
     lost: float  # of a matrix product, beside the largest elements of row and column
     bounds: bool  # without them, all errors are 0: for values alone
     habits: frozenset[str]
+    wide: "Arithmetic"
 
     def product_accuracy(self, n: int) -> float:
         """Return the error of a product of inner length n over |x| |y|."""
@@ -84,19 +91,35 @@ _NUMPY: dict[str, Callable[[Array], Array]] = {
 }
 
 
+# A tensor core cuts where IEEE arithmetic rounds, the terms of a sum to the
+# place of the largest of them and then the sum: two cuts of twice the unit
+# for an addition (Fasi, Higham, Mikaitis and Pranesh, Numerical behavior of
+# NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021, section 3).
+CUT = 2.0**-22
+# TF32 has 10 bits of fraction; what a number has beyond may be cut off.
+TF32 = 2.0**-10
+
+
 class _Judged:
-    """The numbers of the dtype that is judged."""
+    """The numbers of the mode that is judged (spec/precisions.py)."""
 
     def __init__(
-        self, dtype: str, bounds: bool = True, habits: frozenset[str] = frozenset()
+        self, mode: str, bounds: bool = True, habits: frozenset[str] = frozenset()
     ) -> None:
-        info = np.finfo(dtype)
+        kinds = precision(mode)
+        found = limits(kinds.data)
         self.bounds = bounds
         self.habits = habits
-        self.dtype = dtype
-        self.unit = float(info.epsneg)
-        self.tiny = float(info.smallest_normal)
-        self.largest = float(info.max)
+        self.dtype = kinds.data
+        self.unit = found.unit
+        self.tiny = found.tiny
+        self.largest = found.largest
+        self.sums, self.operands = self.unit, 0.0
+        if kinds.mixed:
+            self.sums = CUT
+        elif mode == "tf32":
+            self.sums, self.operands = CUT, TF32
+        self.wide: Any = judge(kinds.weights) if mode != kinds.weights else self
 
 
 class Float64(_Judged):
@@ -182,12 +205,12 @@ def admitting(habits: Iterable[str]) -> Iterator[None]:
 
 
 def judge(dtype: str) -> Arithmetic:
-    """Return the arithmetic that judges backends of the dtype."""
+    """Return the arithmetic that judges the data of a backend of the dtype."""
     return _judge(dtype, _admitted.get())
 
 
 @cache  # the same object each time: what is computed with it is kept
 def _judge(dtype: str, habits: frozenset[str]) -> Arithmetic:
-    if dtype == "float32":
-        return Float64(dtype, habits=habits)
-    return Pairs(dtype, habits=habits)
+    if dtype == "float64":
+        return Pairs(dtype, habits=habits)
+    return Float64(dtype, habits=habits)

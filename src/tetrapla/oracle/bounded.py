@@ -27,6 +27,7 @@ from tetrapla.oracle import habits, overflow
 from tetrapla.oracle.arithmetic import Arithmetic, Float64
 from tetrapla.oracle.budgets import SATURATED, roundings
 from tetrapla.spec.contract import Array
+from tetrapla.spec.precisions import numpy_dtype
 
 Axis = int | tuple[int, ...] | None
 
@@ -200,14 +201,18 @@ class Bounded:
             own = self.ar.accuracy * count
             error = total(error) + (gamma_n + own) * terms
             error = error + np.where(small, (count - 1) * self.ar.tiny, 0.0)
+            error = error + _narrowed(self.ar, self.ar.floats(value), error)
             # Or infinite, though the sum is not.
             return np.asarray(np.where(terms > self.ar.largest, np.inf, error))
 
-        unit = self.ar.unit
-        error = bound(self.error, gamma(count - 1, unit))
+        unit = self.ar.sums
+        grown, likely_grown = gamma(count - 1, unit), likely_gamma(count - 1, unit)
+        if habits.HALF_SUMS in self.ar.habits and self.ar.wide.dtype != self.ar.dtype:
+            grown = likely_grown = float(np.expm1(count * np.log1p(self.ar.unit)))
+        error = bound(self.error, grown)
         likely = error
         if count > 1 or self.likely is not self.error:
-            likely = bound(self.likely, likely_gamma(count - 1, unit))
+            likely = bound(self.likely, likely_grown)
         if self.infinite is not None:  # a sum with an infinity may be anything
             lost = np.any(self.infinite, axis=axis, keepdims=keepdims)
             error, likely = (np.where(lost, np.inf, e) for e in (error, likely))
@@ -356,11 +361,13 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     """
     ar, n = a.ar, a.shape[-1]
     value = ar.matmul(a.value, b.value)
+    multiplied = ar.floats(value)
     if plus is not None:
         value = value + plus.value
     exact = not (a.error.any() or b.error.any())
     terms = a.magnitude @ b.magnitude
     count = n + (plus is not None)
+    cut = ar.operands * (2 + ar.operands)  # both of a product's, at worst
     # What the oracle's own product loses of a row beside its largest element.
     lost = ar.lost * n * np.outer(a.magnitude.max(1), b.magnitude.max(0))
 
@@ -371,22 +378,24 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
             reach = terms + moved
         flushed = np.where((reach < n * ar.tiny / ar.unit) & (reach > 0), n * ar.tiny, 0.0)
         own = ar.product_accuracy(n) + ar.accuracy
-        error = moved + (gamma_n + own) * reach + flushed + lost
+        error = moved + (gamma_n + cut * (1 + gamma_n) + own) * reach + flushed + lost
         # A partial sum may be infinite though the whole is not.
         error = np.where(reach > ar.largest, np.inf, error)
+        error = error + _narrowed(ar, multiplied, error)
         if plus is not None:
             error = error + p + (gamma_p + ar.accuracy) * (plus.magnitude + p)
+            error = error + _narrowed(ar, ar.floats(value), error)
         return np.asarray(error)
 
     p_error = 0.0 if plus is None else plus.error
     p_likely = 0.0 if plus is None else plus.likely
-    error = bound(a.error, b.error, p_error, gamma(count, ar.unit), gamma(n, ar.unit))
+    error = bound(a.error, b.error, p_error, gamma(count, ar.sums), gamma(n, ar.sums))
     likely = bound(
         a.likely,
         b.likely,
         p_likely,
-        likely_gamma(count, ar.unit),
-        likely_gamma(n, ar.unit),
+        likely_gamma(count, ar.sums),
+        likely_gamma(n, ar.sums),
     )
     unknown = [
         x.infinite.any(axis=axis, keepdims=True)
@@ -411,6 +420,37 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     for mask in unknown:  # rare: an infinity among the terms
         error, likely = np.where(mask, np.inf, error), np.where(mask, np.inf, likely)
     return Bounded(ar, value, error, likely)
+
+
+def _narrowed(ar: Arithmetic, value: Array, error: Array) -> Array:
+    """Return what a sum in a wider dtype loses when it is rounded to its own."""
+    if ar.wide is ar or ar.wide.dtype == ar.dtype:
+        return np.zeros(())
+    return _rounded(ar, np.abs(value), error)
+
+
+def _rounded(ar: Arithmetic, magnitude: Array, error: Array) -> Array:
+    """Return what one rounding to the dtype adds to an error."""
+    reach = np.where(np.isinf(magnitude), 0.0, magnitude) + error
+    small = (magnitude - error < ar.tiny) & (reach > 0)
+    return np.asarray(ar.unit * reach + np.where(small, ar.tiny, 0.0))
+
+
+def cast(ar: Arithmetic, x: "Bounded | Array") -> Bounded:
+    """Return x in another dtype: data as it is rounded, computed numbers in bounds."""
+    if not isinstance(x, Bounded):
+        with np.errstate(over="ignore"):
+            rounded = np.asarray(x).astype(numpy_dtype(ar.dtype))
+        return given(ar, rounded.astype(np.float64))
+    if x.ar.dtype == ar.dtype or ar.unit < x.ar.unit:  # the same, or wider
+        result = Bounded(ar, ar.array(x.value), x.error, x.likely)
+        result.became = x.infinite
+        return result
+    error = x.error + _rounded(ar, x.magnitude, x.error)
+    likely = x.likely + _rounded(ar, x.magnitude, x.likely)
+    result = Bounded(ar, x.value, error, likely)
+    result.became = x.became
+    return result
 
 
 def side_by_side(parts: Sequence[Bounded]) -> Bounded:
@@ -469,7 +509,7 @@ def lift(ar: Arithmetic, x: Number) -> Bounded:
     value = np.asarray(x, float)
     magnitude = np.abs(value)
     with np.errstate(over="ignore"):
-        rounded = value.astype(ar.dtype).astype(float) != value
+        rounded = value.astype(numpy_dtype(ar.dtype)).astype(float) != value
     error = ar.unit * magnitude * rounded
     if habits.FLOAT32_NUMBERS in ar.habits:
         error = np.abs(value.astype(np.float32).astype(float) - value)
@@ -540,6 +580,16 @@ def _either(condition: Array, a: Bounded, b: Bounded) -> Array | None:
         return None
     masks = (np.zeros(x.shape, bool) if x.became is None else x.became for x in (a, b))
     return np.where(condition, *masks)
+
+
+def unclaimed(x: Bounded, where: Array) -> Bounded:
+    """Return x, of which nothing is claimed at these places."""
+    if not where.any():
+        return x
+    result = x._with(x.value)
+    result.error = np.where(where, np.inf, x.error)
+    result.likely = np.where(where, np.inf, x.likely)
+    return result
 
 
 def zero_beside(x: Bounded) -> Bounded:

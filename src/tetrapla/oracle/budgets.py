@@ -30,8 +30,13 @@ class Budget:
 
     def roundings(self, dtype: str) -> float:
         """Return the budget in the dtype."""
+        if dtype in HALVES:  # computed in float32, and rounded
+            return 1 + self.float32 * HALVES[dtype]
         return self.float32 if dtype == "float32" else self.float64
 
+
+# float32's unit in units of a half's.
+HALVES: Final = {"float16": 2.0**-13, "bfloat16": 2.0**-16}
 
 IEEE: Final = "IEEE 754: correctly rounded; measured so"
 

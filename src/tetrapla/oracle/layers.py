@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tetrapla.oracle.arithmetic import Arithmetic
 from tetrapla.oracle.bounded import (
     Bounded,
+    cast,
     given,
     product,
     select,
@@ -28,13 +29,20 @@ def columns(x: Bounded, y: Bounded | Array, plus: Bounded | Array | None = None)
     """Return x y + plus, a few columns at a time: y may be large data."""
     parts = []
     for j in chunks(y.shape[1], max(1, 4 * BLOCK // y.shape[0])):
-        added = None if plus is None else _lifted(x.ar, plus[j])
-        parts.append(product(x, _lifted(x.ar, y[:, j]), added))
+        more = None if plus is None else added(x.ar, plus[j])
+        parts.append(product(x, _lifted(x.ar, y[:, j]), more))
     return side_by_side(parts)
 
 
 def _lifted(ar: Arithmetic, x: Bounded | Array) -> Bounded:
-    return x if isinstance(x, Bounded) else given(ar, x)
+    return x if isinstance(x, Bounded) and x.ar is ar else cast(ar, x)
+
+
+def added(ar: Arithmetic, bias: Bounded | Array) -> Bounded:
+    """Return a bias, which may be rounded to the dtype of data before it is added."""
+    if isinstance(bias, Bounded):
+        return _lifted(ar, bias)
+    return cast(ar, given(ar.wide, bias))
 
 
 def chunks(n: int, size: int) -> Iterator[slice]:

@@ -74,6 +74,8 @@ def _examples(spec: Loss, p: Bounded, y: Array) -> Bounded:
             if habits.LOG_SUM_CANCELS in p.ar.habits:
                 top = exact(p.ar, p.value.max(axis=-1, keepdims=True))
                 terms = widest(terms, rows * ((log_sum + top) - p))
+                endless = rows * (exact(p.ar, np.inf) - p)  # of logits beyond a half
+                terms = select(np.isposinf(top.floats), endless, terms)
             if habits.ALL_CLASSES not in p.ar.habits:
                 terms = select(rows.floats > 0, terms, nothing(p))
             return terms.sum(1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tetrapla.oracle import activations, layers, losses, optimizers
 from tetrapla.oracle.arithmetic import Arithmetic
-from tetrapla.oracle.bounded import Bounded, exact, given
+from tetrapla.oracle.bounded import Bounded, cast, exact, given
 from tetrapla.spec import threefry
 from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.layers import Dense, Dropout, Sequential
@@ -40,8 +40,9 @@ class Backward:
         """Return the gradients of all weights."""
         found: Tensors = {}
         for i in sorted(self.dz):
-            found[f"{i}.weight"] = self.before[i].T @ self.dz[i]
-            found[f"{i}.bias"] = self.dz[i].sum(0)
+            wide = self.dz[i].ar.wide
+            found[f"{i}.weight"] = cast(wide, self.before[i].T @ self.dz[i])
+            found[f"{i}.bias"] = cast(wide, self.dz[i].sum(0))
         return found
 
 
@@ -72,7 +73,8 @@ def backward(
     stages: Tensors,
 ) -> Backward:
     """Return the backward pass that follows the stages of a forward one."""
-    da = losses.gradient(loss, stages[f"{len(net.layers) - 1}.a"], y)
+    outputs = stages[f"{len(net.layers) - 1}.a"]
+    da = cast(x.ar, losses.gradient(loss, cast(x.ar.wide, outputs), y))
     befores, dzs = {}, {}
     for i, layer in reversed(list(enumerate(net.layers))):
         if isinstance(layer, Dense):
@@ -114,10 +116,13 @@ class Run:
     ) -> "Run":
         """Return a run that goes on from a backend's own state."""
         slots = {
-            name: {s: given(ar, optimizer[f"{s}/{name}"]) for s in training.optimizer.slots}
+            name: {
+                s: given(ar.wide, optimizer[f"{s}/{name}"])
+                for s in training.optimizer.slots
+            }
             for name in weights
         }
-        theta = {name: given(ar, w) for name, w in weights.items()}
+        theta = {name: given(ar.wide, w) for name, w in weights.items()}
         return cls(ar, net, training, theta, slots, epoch, step)
 
     def one_epoch(self, data: Data) -> None:
@@ -132,9 +137,9 @@ class Run:
         training = self.training
         dropout = any(isinstance(layer, Dropout) for layer in self.net.layers)
         key = training.dropout_key(self.step) if dropout else None
-        batch = given(self.ar, x), y
+        batch = cast(self.ar, x), y
         stages = forward(self.net, self.weights, batch[0], key)
-        outputs = stages[f"{len(self.net.layers) - 1}.a"]
+        outputs = cast(self.ar.wide, stages[f"{len(self.net.layers) - 1}.a"])
         self.losses.append(losses.loss(training.loss, outputs, y))
         gradients = backward(
             self.net, self.weights, *batch, training.loss, key, stages
@@ -152,17 +157,14 @@ class Run:
     def history(self, data: Data, validation: Data | None) -> Iterator[tuple[str, Bounded]]:
         """Yield the last epoch's row of the history."""
         rows = self.training.batches(np.arange(len(data[0])))
-        seen = exact(self.ar, 0.0)
+        seen = exact(self.ar.wide, 0.0)
         mean = self.training.loss.reduction == "mean"
         for loss, batch in zip(self.losses[-len(rows) :], rows, strict=True):
             seen = seen + loss * (len(batch) if mean else 1)
         yield "loss", seen / len(data[0])
         if validation is not None:
             x, y = validation
-            outputs = list(
-                forward(self.net, self.weights, given(self.ar, x), None).values()
-            )
-            yield (
-                "val_loss",
-                losses.loss(replace(self.training.loss, reduction="mean"), outputs[-1], y),
-            )
+            stages = forward(self.net, self.weights, cast(self.ar, x), None)
+            outputs = cast(self.ar.wide, list(stages.values())[-1])
+            mean_loss = replace(self.training.loss, reduction="mean")
+            yield "val_loss", losses.loss(mean_loss, outputs, y)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tetrapla.oracle import activations, layers, losses
 from tetrapla.oracle.arithmetic import Arithmetic
-from tetrapla.oracle.bounded import Bounded, exact, given, product
+from tetrapla.oracle.bounded import Bounded, cast, exact, given, product
 from tetrapla.oracle.layers import BLOCK, chunks
 from tetrapla.spec import threefry
 from tetrapla.spec.contract import Array, Arrays
@@ -93,7 +93,7 @@ class _Pass:
 
     def value(self, last: str, outputs: Array) -> Stage:
         def blocks() -> Blocks:
-            yield (), losses.loss(self.loss, given(self.ar, outputs), self.y)
+            yield (), losses.loss(self.loss, given(self.ar.wide, outputs), self.y)
 
         inputs = {last: outputs, "y": self.y}
         return Stage("loss", f"{self.loss.name}({last}, y)", (), inputs, blocks)
@@ -152,7 +152,7 @@ class _Pass:
             if a is not None:
                 inputs = {name: a, f"{i}.dz": dz}
                 shape = (a.shape[1], dz.shape[1])
-                blocks = self.products(a.T, dz)
+                blocks = widened(self.ar, self.products(a.T, dz))
                 formula = f"{name}.T @ {i}.dz"
                 yield Stage(f"{i}.weight.grad", formula, shape, inputs, blocks)
             yield self.bias_gradient(i, dz)
@@ -165,8 +165,8 @@ class _Pass:
     def loss_gradient(self, last: int, outputs: Array) -> Stage:
         def blocks() -> Blocks:
             # The batch's size enters the gradient, so rows are cut after it.
-            whole = losses.gradient(self.loss, given(self.ar, outputs), self.y)
-            yield (slice(None),), whole
+            whole = losses.gradient(self.loss, given(self.ar.wide, outputs), self.y)
+            yield (slice(None),), cast(self.ar, whole)
 
         inputs = {f"{last}.a": outputs, "y": self.y}
         formula = f"gradient of {self.loss.name}"
@@ -186,7 +186,7 @@ class _Pass:
     def bias_gradient(self, i: int, dz: Array) -> Stage:
         def blocks() -> Blocks:
             for at in chunks(dz.shape[1], max(1, BLOCK // len(dz))):
-                yield (at,), given(self.ar, dz[:, at]).sum(0)
+                yield (at,), cast(self.ar.wide, given(self.ar, dz[:, at]).sum(0))
 
         inputs = {f"{i}.dz": dz}
         return Stage(f"{i}.bias.grad", f"{i}.dz.sum(0)", dz.shape[1:], inputs, blocks)
@@ -207,16 +207,21 @@ def products(
     columns = max(1, min(BLOCK // n, BLOCK // max(1, rows)))
 
     def lifted(x: Array | Bounded) -> Bounded:
-        return x if isinstance(x, Bounded) else given(ar, x)
+        return x if isinstance(x, Bounded) else cast(ar, x)
 
     def blocks() -> Blocks:
         for i in chunks(len(a), rows):
             left = lifted(a[i])
             for j in chunks(b.shape[1], columns):
-                added = None if plus is None else given(ar, plus[j])
+                added = None if plus is None else layers.added(ar, plus[j])
                 yield (i, j), product(left, lifted(b[:, j]), added)
 
     return blocks
+
+
+def widened(ar: Arithmetic, blocks: Callable[[], Blocks]) -> Callable[[], Blocks]:
+    """Return the blocks as the dtype of weights has them."""
+    return lambda: ((at, cast(ar.wide, block)) for at, block in blocks())
 
 
 def _rows(like: Array, of: Callable[[slice], Bounded]) -> Callable[[], Blocks]:

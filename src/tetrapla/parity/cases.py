@@ -17,9 +17,10 @@ from tetrapla.spec.contract import Array, Arrays, Data
 from tetrapla.spec.layers import Sequential
 from tetrapla.spec.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.precisions import PRECISIONS
 from tetrapla.spec.training import Training
 
-DTYPES = ("float32", "float64")
+DTYPES = tuple(PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Case:
     def numbers(self, x: Array) -> Array:
         """Return x as every dtype of the case has it; read-only.
 
-        Both dtypes are given float32's numbers. float64 alone is given its
-        own: a backend may not go through float32.
+        All dtypes are given float32's numbers, of which halves have what is
+        left when they are rounded. float64 alone is given its own: a backend
+        may not go through float32.
         """
         return samples.float32_valued(x) if "float32" in self.dtypes else samples.fixed(x)
 
@@ -122,6 +124,8 @@ class OptimizerCase(Case):
     them fewer and fewer. The learning rate may halve on the way.
     """
 
+    # An optimizer keeps to the weights' dtype: halves are no other case.
+    dtypes: tuple[str, ...] = field(default=("float64", "float32"), kw_only=True)
     optimizer: Optimizer
     steps: int = 5
     halve_after: int | None = None

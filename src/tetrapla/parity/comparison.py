@@ -16,6 +16,7 @@ import numpy as np
 from tetrapla.oracle.bounded import Bounded
 from tetrapla.oracle.stages import Stage
 from tetrapla.spec.contract import Array
+from tetrapla.spec.precisions import is_floating, limits, numpy_dtype
 
 KEPT = 256  # elements outside their bound that are remembered, the worst first
 AROUND = 2  # neighbours shown on either side of the worst element
@@ -111,21 +112,22 @@ def failed(tensor: str, problem: str, step: int | None = None) -> Comparison:
     return Comparison(tensor, np.inf, np.inf, np.inf, step=step, problem=problem)
 
 
-def compare(
-    stage: Stage, got: Array | None, dtype: str, *, steps: Sequence[int] = ()
-) -> Comparison:
+def compare(stage: Stage, got: Array | None, *, steps: Sequence[int] = ()) -> Comparison:
     """Return the comparison of one tensor with what the oracle expects.
 
     With `steps` the first axis is of these steps of a run: the comparison is
     of the first step that is outside its bound, or else of the worst.
     """
-    problem = _unlike(stage, got, dtype)
+    problem = _unlike(stage, got)
     if got is None or problem:
         return failed(stage.tensor, problem)
-    parts = [
-        _block(got[index], expected, dtype, tuple(s.start or 0 for s in index), bool(steps))
-        for index, expected in stage.blocks()
-    ]
+    parts = []
+    for place, expected in stage.blocks():
+        if is_floating(got.dtype) and got.dtype != expected.ar.dtype:
+            problem = f"has dtype {got.dtype}, expected {expected.ar.dtype}"
+            return failed(stage.tensor, problem)
+        start = tuple(s.start or 0 for s in place)
+        parts.append(_block(got[place], expected, start, bool(steps)))
     worst = max(parts, key=lambda c: c.fraction) if parts else Comparison("", 0.0)
     outside = sorted((e for c in parts for e in c.outside), key=lambda e: -e.distance)
     merged = replace(
@@ -145,21 +147,19 @@ def compare(
     return merged
 
 
-def _unlike(stage: Stage, got: Array | None, dtype: str) -> str:
+def _unlike(stage: Stage, got: Array | None) -> str:
     """Return why the tensors cannot be compared number by number, or ''."""
     if got is None:
         return "the backend did not return it"
     if got.shape != stage.shape:
         return f"has shape {got.shape}, expected {stage.shape}"
-    if got.dtype.kind == "f" and got.dtype != dtype:
-        return f"has dtype {got.dtype}, expected {dtype}"
-    if got.dtype.kind not in "biuf":
+    if got.dtype.kind not in "biu" and not is_floating(got.dtype):
         return f"has dtype {got.dtype}, expected numbers"
     return ""
 
 
 def _block(
-    got: Array, expected: Bounded, dtype: str, start: tuple[int, ...], steps: bool
+    got: Array, expected: Bounded, start: tuple[int, ...], steps: bool
 ) -> Comparison:
     if not got.size:
         return Comparison("", 0.0, octaves=(0,) * (OCTAVES + 2))
@@ -179,7 +179,7 @@ def _block(
         )
     flat = int(np.argmax(choose))
     index = np.unravel_index(flat, fraction.shape)
-    ulps = ulps_of(distance[index], expected.magnitude[index], dtype)
+    ulps = ulps_of(distance[index], expected.magnitude[index], expected.ar.dtype)
 
     def place(at: tuple[np.intp, ...]) -> tuple[int, ...]:
         offset = start + (0,) * (len(at) - len(start))
@@ -240,11 +240,12 @@ def fractions(distance: Array, bound: Array) -> Array:
 
 def ulps_of(distance: Array, magnitude: Array, dtype: str) -> Array:
     """Return distances in ULPs; below the normal numbers in the smallest one."""
-    info = np.finfo(dtype)
+    found = limits(dtype)
     with np.errstate(all="ignore"):
-        clipped = np.clip(magnitude, float(info.smallest_normal), float(info.max))
-        rounded = np.nan_to_num(clipped, nan=1.0).astype(dtype)
-        ulp = np.spacing(rounded).astype(np.float64)
+        clipped = np.clip(magnitude, found.tiny, found.largest)
+        rounded = np.nan_to_num(clipped, nan=1.0).astype(numpy_dtype(dtype))
+        _, exponent = np.frexp(rounded.astype(np.float64))
+        ulp = np.ldexp(found.unit, exponent)
         return np.asarray(np.where(distance == 0, 0.0, distance / ulp))
 
 

@@ -43,6 +43,7 @@ STATUSES = {
 
 FORMULA = "another formula"
 UNSTABLE = "an unstable form"
+LOWER = "less precise than its dtype allows"
 
 SHRINKS = 2.0**-14.5  # between 1 and 2^-29, the ratio of the units
 
@@ -135,7 +136,7 @@ def examined(
     found = []
     with np.errstate(all="ignore"):  # infinities are answers here
         for position, check in enumerate(checks(case, backend)):
-            c = compare(check.stage, check.got, backend.dtype, steps=check.steps)
+            c = compare(check.stage, check.got, steps=check.steps)
             if check.step is not None:
                 c = replace(c, step=check.step)
             found.append(Examined(c, check.part, position, bool(check.steps)))
@@ -153,7 +154,7 @@ def verdict(case: Case, backend: Backend, on_check: OnCheck | None = None) -> Ve
     """Return the case's verdict on the backend; raises nothing of the backend's."""
 
     def give(status: str, found: tuple[Comparison, ...] = (), message: str = "") -> Verdict:
-        name, dtype = backend.name, backend.dtype
+        name, dtype = backend.label, backend.dtype
         return Verdict(case.id, case.component, name, dtype, status, found, message)
 
     try:
@@ -195,6 +196,14 @@ def judged(wide: Verdict | None, narrow: Verdict | None) -> list[Verdict]:
     reason = cause(wide, narrow)
     pair = [v for v in (wide, narrow) if v is not None]
     return [replace(v, cause=reason) if v.status == DIFFERS else v for v in pair]
+
+
+def lower(wide: Verdict | None, verdict: Verdict) -> Verdict:
+    """Return the verdict of a lower precision with its cause, beside float64's."""
+    if verdict.status != DIFFERS or wide is None:
+        return verdict
+    reason = FORMULA if wide.status == DIFFERS else LOWER
+    return replace(verdict, cause=reason)
 
 
 def cause(wide: Verdict | None, narrow: Verdict | None) -> str:
@@ -244,15 +253,16 @@ def run(
     on_check: OnCheck | None = None,
 ) -> Iterator[Verdict]:
     """Yield the verdicts, case by case, each on every backend of its dtypes."""
-    names = list(dict.fromkeys(b.name for b in backends))
+    names = list(dict.fromkeys(b.label for b in backends))
 
     def judge(case: Case, name: str) -> list[Verdict]:
         of_dtype = {
             b.dtype: verdict(case, b, on_check)
             for b in sorted(backends, key=lambda b: b.dtype, reverse=True)
-            if b.name == name and b.dtype in case.dtypes
+            if b.label == name and b.dtype in case.dtypes
         }
-        return judged(of_dtype.get("float64"), of_dtype.get("float32"))
+        wide, narrow = of_dtype.pop("float64", None), of_dtype.pop("float32", None)
+        return [*judged(wide, narrow), *(lower(wide, v) for v in of_dtype.values())]
 
     try:
         for case in cases:

@@ -42,6 +42,7 @@ class Pair:
 @dataclass(frozen=True)
 class _Shared:
     component: str
+    dtype: str  # the tensor's own
     bound: Array
     magnitude: Array
     got: dict[str, Array] = field(default_factory=dict)
@@ -62,10 +63,12 @@ class Pairwise:
         key = (case.id, backend.dtype, check.stage.tensor)
         if key not in self._kept:
             error, magnitude = np.empty(check.got.shape), np.empty(check.got.shape)
+            dtype = "float64"
             for index, expected in check.stage.blocks():
                 error[index], magnitude[index] = expected.error, expected.magnitude
-            self._kept[key] = _Shared(case.component, error, magnitude)
-        self._kept[key].got[backend.name] = check.got
+                dtype = expected.ar.dtype
+            self._kept[key] = _Shared(case.component, dtype, error, magnitude)
+        self._kept[key].got[backend.label] = check.got
 
     def add(self, other: "Pairwise") -> None:
         """Take over what another suite kept of other backends."""
@@ -94,7 +97,7 @@ def _pair(case: str, dtype: str, tensor: str, kept: _Shared, left: str, right: s
         left=left,
         right=right,
         fraction=float(fraction[index]),
-        ulps=float(ulps_of(distance[index], kept.magnitude[index], dtype)),
+        ulps=float(ulps_of(distance[index], kept.magnitude[index], kept.dtype)),
         index=tuple(int(i) for i in index),
         values=(float(a[index]), float(b[index])),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tetrapla.backends import BUILT_IN, Backend, load
+from tetrapla.backends import BUILT_IN, Backend, labelled
 from tetrapla.parity import engine
 from tetrapla.parity.cases import Case
 from tetrapla.parity.engine import ERROR, Verdict
@@ -60,11 +60,12 @@ def run(
 
 
 def _by_framework(names: Sequence[str]) -> list[list[str]]:
-    """Return the backends of a framework together: "torch" and "torch.nn"."""
-    groups: dict[str, list[str]] = {}
+    """Return the backends of a framework on a device together: torch and torch.nn."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        framework = name.split(".")[0] if name in BUILT_IN else name
-        groups.setdefault(framework, []).append(name)
+        plain, _, device = name.partition("@")
+        framework = plain.split(".")[0] if plain in BUILT_IN else plain
+        groups.setdefault((framework, device), []).append(name)
     return list(groups.values())
 
 
@@ -148,7 +149,7 @@ def _judge(
     backends: list[Backend] = []
     for name in names:
         try:
-            backends.extend([load(name, dtype=dtype) for dtype in dtypes])
+            backends.extend([labelled(name, dtype) for dtype in dtypes])
         except BackendUnavailableError as error:
             outcome.absent[name] = str(error)
     found = engine.run(

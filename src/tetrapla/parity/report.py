@@ -274,7 +274,8 @@ def _known(report: Report) -> Iterator[str]:
     """Yield the known deviations that were met, each with its cause."""
     for name in report.backends:
         mine = [v for v in report.verdicts if v.backend == name and v.status == KNOWN]
-        rows = (row for v in mine for row in deviations.of(name, v.dtype))
+        plain = name.partition("@")[0]
+        rows = (row for v in mine for row in deviations.of(plain, v.dtype))
         for row in dict.fromkeys(rows):
             met = [v for v in mine if row.habit in v.known]
             dtypes = " and ".join(sorted({v.dtype for v in met}))

@@ -16,8 +16,8 @@ import numpy as np
 from tetrapla.backends import Backend
 from tetrapla.oracle import activations, habits, losses, network, optimizers
 from tetrapla.oracle.arithmetic import Arithmetic, Float64, judge
-from tetrapla.oracle.bounded import Bounded, exact, given
-from tetrapla.oracle.stages import Stage, of_pass, products
+from tetrapla.oracle.bounded import Bounded, cast, exact, given, unclaimed
+from tetrapla.oracle.stages import Stage, of_pass, products, widened
 from tetrapla.parity.cases import (
     ActivationCase,
     Case,
@@ -31,6 +31,7 @@ from tetrapla.spec.contract import Array, Arrays
 from tetrapla.spec.layers import Dense, Dropout, Sequential
 from tetrapla.spec.losses import Loss
 from tetrapla.spec.optimizers import Optimizer
+from tetrapla.spec.precisions import numpy_dtype
 from tetrapla.spec.reports import StepReport
 from tetrapla.spec.state import TrainingState
 from tetrapla.spec.training import Training
@@ -108,11 +109,13 @@ def _(case: ActivationCase, backend: Backend) -> Iterator[Check]:
 
 @cache  # several backends ask for one case
 def _activation(case: ActivationCase, ar: Arithmetic) -> tuple[Bounded, Bounded | None]:
-    z = given(ar, case.z)
+    z = cast(ar, case.z)
     a = activations.activation(case.activation, z)
     if case.forward_only:
         return a, None
-    return a, activations.gradient(case.activation, z, given(ar, case.upstream))
+    dz = activations.gradient(case.activation, z, cast(ar, case.upstream))
+    # What is finite in the case may be beyond a half's range.
+    return a, unclaimed(dz, np.isinf(z.floats) & np.isfinite(case.z))
 
 
 @checks.register
@@ -130,30 +133,38 @@ def _(case: LossCase, backend: Backend) -> Iterator[Check]:
         stages = backend.trace(net, weights, case.outputs, case.y, case.loss)
         own = stages.get("0.a", case.outputs)
         if own.shape == case.outputs.shape and not np.array_equal(own, case.outputs):
-            outputs = given(judge(backend.dtype), own)
-            gradient = losses.gradient(case.loss, outputs, case.y)
+            gradient = _loss_gradient(case, judge(backend.dtype), own)
         stage = expected("gradient", f"gradient of {case.loss.name}", gradient, inputs)
         yield Check(stage, stages.get("0.da"), shared=True)
 
 
 @cache
 def _loss(case: LossCase, ar: Arithmetic) -> tuple[Bounded, Bounded | None]:
-    outputs = given(ar, case.outputs)
-    value = losses.loss(case.loss, outputs, case.y)
+    value = losses.loss(case.loss, _outputs(ar, case.outputs), case.y)
     if case.loss.reduction == "none":
         return value, None
-    return value, losses.gradient(case.loss, outputs, case.y)
+    return value, _loss_gradient(case, ar, case.outputs)
+
+
+def _outputs(ar: Arithmetic, outputs: Array) -> Bounded:
+    """Return outputs as a loss is given them: rounded, and widened."""
+    return cast(ar.wide, cast(ar, outputs))
+
+
+def _loss_gradient(case: LossCase, ar: Arithmetic, outputs: Array) -> Bounded:
+    return cast(ar, losses.gradient(case.loss, _outputs(ar, outputs), case.y))
 
 
 @checks.register
 def _(case: NetworkCase, backend: Backend) -> Iterator[Check]:
     ar = judge(backend.dtype)
     x, y = case.data
+    x = x.astype(numpy_dtype(ar.dtype))
     asked: Asked = (case.net, case.weights, x, y, case.loss)
     held = backend.weights(backend.build(case.net, case.weights))
     for name, w in case.weights.items():
         stage = expected(
-            f"build.{name}", "what it was given", exact(ar, w.astype(ar.dtype))
+            f"build.{name}", "what it was given", exact(ar.wide, w.astype(ar.wide.dtype))
         )
         yield Check(stage, held.get(name))
     yield from nothing_but(case.weights, held)
@@ -190,19 +201,19 @@ def _stages(
 def _whole(case: NetworkCase, ar: Arithmetic) -> dict[str, Stage]:
     """Return what shows no stages, its bounds carried through the network."""
     x, y = case.data
-    batch, given_x = (y, case.loss, case.key), given(ar, x)
+    batch, given_x = (y, case.loss, case.key), cast(ar, x)
     stages = network.forward(case.net, case.weights, given_x, case.key)
     outputs = stages[f"{len(case.net.layers) - 1}.a"]
     back = network.backward(case.net, case.weights, given_x, *batch, stages)
-    answers = {"forward": outputs, "loss": losses.loss(case.loss, outputs, y)}
-    answers["input"] = back.input
+    value = losses.loss(case.loss, cast(ar.wide, outputs), y)
+    answers = {"forward": outputs, "loss": value, "input": back.input}
     for i, dz in back.dz.items():
-        answers[f"{i}.bias"] = dz.sum(0)
+        answers[f"{i}.bias"] = cast(ar.wide, dz.sum(0))
     what, inputs = "the whole pass", {"x": x}
     whole = {name: expected(_answer(name), what, q, inputs) for name, q in answers.items()}
     for i, before in back.before.items():
         name = f"{i}.weight"
-        blocks = products(ar, before.T, back.dz[i])
+        blocks = widened(ar, products(ar, before.T, back.dz[i]))
         shape = case.weights[name].shape
         whole[name] = Stage(_answer(name), what, shape, inputs, blocks)
     return whole
@@ -214,9 +225,10 @@ def _answer(name: str) -> str:
 
 @checks.register
 def _(case: OptimizerCase, backend: Backend) -> Iterator[Check]:
-    path, stages = _path(case), _steps(case, judge(backend.dtype))
+    ar = judge(backend.dtype).wide
+    path, stages = _path(case), _steps(case, ar)
     first = backend.init_optimizer(case.optimizer, case.weights)
-    yield from first_state(case.optimizer.slots, case.weights, first, judge(backend.dtype))
+    yield from first_state(case.optimizer.slots, case.weights, first, ar)
     rows: list[Arrays] = []
     for t in case.asked:
         weights = {name: path[name][t - 1] for name in case.weights}
@@ -335,10 +347,11 @@ def lock_step(
     ar = judge(backend.dtype)
     training = case.training
     (x, y), _ = case.data
+    x = x.astype(numpy_dtype(ar.dtype))
     if start is None:
-        weights = frozen({n: w.astype(backend.dtype) for n, w in case.weights.items()})
+        weights = frozen({n: w.astype(ar.wide.dtype) for n, w in case.weights.items()})
         state = frozen(backend.init_optimizer(training.optimizer, weights))
-        yield from first_state(training.optimizer.slots, weights, state, ar)
+        yield from first_state(training.optimizer.slots, weights, state, ar.wide)
         step, first, position = 0, 0, 0
     else:
         weights, state = frozen(start.weights), frozen(start.optimizer)
@@ -356,7 +369,7 @@ def lock_step(
                 {n: _penalised(own[f"{n}.grad"], w, training) for n, w in weights.items()}
             )
             new, after = backend.update(rule, weights, gradients, state)
-            yield from _update(ar, rule, weights, gradients, state, new | after, step)
+            yield from _update(ar.wide, rule, weights, gradients, state, new | after, step)
             weights, state = frozen(new), frozen(after)
             on_step(step, weights)
         position = 0
@@ -406,7 +419,7 @@ def fitted(case: TrainingCase, backend: Backend, plain: bool = False) -> Iterato
     state: TrainingState | None = None
     ends: list[TrainingState] = []
     start = (
-        {name: w.astype(backend.dtype) for name, w in case.weights.items()},
+        {name: w.astype(ar.wide.dtype) for name, w in case.weights.items()},
         backend.init_optimizer(case.training.optimizer, case.weights),
         0,
     )
@@ -428,7 +441,7 @@ def fitted(case: TrainingCase, backend: Backend, plain: bool = False) -> Iterato
         ends.append(state)
         start = (state.weights, state.optimizer, state.step)
     if state is not None:
-        yield from _ended(case, ar, ends, run.weights)
+        yield from _ended(case, ar.wide, ends, run.weights)
         yield from _at_once(case, backend, state, plain)
 
 
@@ -463,7 +476,7 @@ def _at_once(
 ) -> Iterator[Check]:
     """Yield that all epochs at once, and resumed in between, end at `state`."""
     data, validation = case.data
-    ar = judge(backend.dtype)
+    ar = judge(backend.dtype).wide
     middle: list[TrainingState] = []
     asked = (case.net, case.weights, data, case.training)
     steps = len(case.training.batches(np.arange(len(data[0]))))
@@ -484,7 +497,7 @@ def _at_once(
 
     resumed = backend.fit(*asked, **how, resume=before, on_step=first)
     if steps > 1:
-        yield from fitted_step(case, ar, before, after[0])
+        yield from fitted_step(case, judge(backend.dtype), before, after[0])
     yield from _same(ar, state, resumed.state, "fit resumed", "as if never interrupted")
 
 
@@ -542,15 +555,16 @@ def _epoch(
     run = network.Run.start(ar, case.net, case.training, weights, optimizer, epoch, step)
     run.one_epoch(data)
     formula = f"fit, epoch {epoch + 1}"
-    steps = exact(ar, np.arange(step, run.step, dtype=float))
+    wide = ar.wide
+    steps = exact(wide, np.arange(step, run.step, dtype=float))
     counted = np.array([report.step for report in seen])
     yield Check(expected("fit.steps", formula, steps), counted, part=1)
     for i, loss in enumerate(run.losses):
-        got = np.asarray(seen[i].loss, ar.dtype) if i < len(seen) else None
+        got = np.asarray(seen[i].loss, wide.dtype) if i < len(seen) else None
         yield Check(expected("fit.loss", formula, loss), got, step + i + 1, part=1)
-    t = expected("fit.t", formula, exact(ar, float(run.step)))
+    t = expected("fit.t", formula, exact(wide, float(run.step)))
     yield Check(t, after.optimizer["t"], run.step, part=1)
     yield from _carried(run, after, "fit", formula, 1)
     for name, value in run.history(data, validation):
-        got = np.asarray(after.history[name][-1], ar.dtype)
+        got = np.asarray(after.history[name][-1], wide.dtype)
         yield Check(expected(f"history.{name}", formula, value), got, run.step, part=1)

@@ -58,6 +58,7 @@ from tetrapla.spec.optimizers import (
     RMSProp,
     optimizer,
 )
+from tetrapla.spec.precisions import Precision, numpy_dtype, precision
 from tetrapla.spec.reports import EpochReport, Saving, StepReport
 from tetrapla.spec.schedules import (
     SCHEDULES,
@@ -116,6 +117,7 @@ __all__ = [
     "LossAndGradients",
     "MeanSquaredError",
     "Optimizer",
+    "Precision",
     "RMSProp",
     "RateSweep",
     "ReLU",
@@ -146,7 +148,9 @@ __all__ = [
     "bulk",
     "initializer",
     "loss",
+    "numpy_dtype",
     "optimizer",
+    "precision",
     "samples",
     "schedule",
     "threefry",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetrapla.spec.losses import Loss
+from tetrapla.spec.precisions import weights_dtype
 from tetrapla.spec.stored import NUMBERS, Stored
 
 
@@ -134,7 +135,8 @@ class Shapes:
         if not set(stretch.sizes) <= set(sizes):  # a run was resumed inside a batch
             sizes = tuple(sorted(set(stretch.sizes)))
         steps = stretch.padded(self.steps, sizes, start, stop)
-        steps["rates"] = steps["rates"].astype(self.x.dtype.name)
+        rates = steps["rates"].astype(weights_dtype(self.x.dtype.name))
+        steps["rates"] = rates
         if not self.stored:
             return sizes, steps, self.x, self.y
         room = len(steps["rows"])

@@ -1,0 +1,153 @@
+"""On a GPU: the same bounds, the same random bits, and nothing of the user's changed.
+
+`make gpu` runs these wherever a GPU is, with the frameworks that are there.
+"""
+
+import numpy as np
+import pytest
+import support
+
+import tetrapla as tp
+from tetrapla.parity import engine, suite
+from tetrapla.parity.pairwise import Pairwise
+from tetrapla.spec.precisions import PRECISIONS
+
+pytestmark = pytest.mark.gpu
+
+NAMES = [name for name in support.ALL if name != "numpy"]
+KINDS = (
+    "activation/sigmoid",
+    "activation/gelu_erf",
+    "activation/softmax",
+    "loss/bce-logits-tails-sum",
+    "loss/softmax-cross-entropy-right-sum",
+    "layer/dense-4096",
+    "layer/dense-cancelling",
+    "layer/dropout-below-threshold",
+    "network/deep",
+    "optimizer/adam",
+    "training/breast-cancer-dropout",
+    "training/digits-adam",
+)
+
+
+def cases():
+    every = suite.cases()
+    return [next(c for c in every if c.id.startswith(kind)) for kind in KINDS]
+
+
+CASES = {case.id: case for case in cases()}
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_within_the_bounds(name, dtype, case):
+    if dtype not in case.dtypes:
+        pytest.skip(f"an optimizer has no {dtype}")
+    verdict = engine.verdict(case, support.on_gpu(name, dtype))
+    worst = max(verdict.comparisons, key=lambda c: c.fraction, default=None)
+    assert verdict.status in ("agrees", "known deviation", "no"), (verdict.message, worst)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("kind", ["network/deep", "layer/dense-4096"])
+def test_the_same_backend_on_both_devices(name, dtype, kind):
+    case = CASES[next(i for i in CASES if i.startswith(kind))]
+    both = [support.on_gpu(name, dtype), support.backend(name, dtype)]
+    pairwise = Pairwise()
+    for backend in both:
+        engine.verdict(case, backend, pairwise)
+    pairs = list(pairwise.pairs())
+    assert {(p.left, p.right) for p in pairs} == {(name, f"{name}@gpu")}
+    assert max(p.fraction for p in pairs) <= 1
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_random_bits_are_equal_to_the_bit(name, dtype):
+    gpu = support.on_gpu(name, dtype)
+    net = tp.Sequential(tp.Dropout(0.3), tp.Dense(97, 3))
+    key = tp.threefry.key(11)
+    x, y = np.ones((64, 97)), np.zeros((64, 3))
+    mask = gpu.trace(net, net.init(seed=0), x, y, "mse", key=key)["0.mask"]
+    wanted = tp.threefry.bernoulli(tp.threefry.fold_in(key, 0), 0.7, x.shape)
+    np.testing.assert_array_equal(mask, wanted)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_the_same_run_has_the_same_bits(name, dtype):
+    gpu = support.on_gpu(name, dtype)
+    net = tp.Sequential(tp.Dense(20, 64, "relu"), tp.Dropout(0.5), tp.Dense(64, 5))
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((200, 20)), rng.integers(0, 5, 200)
+    rule = "adam" if gpu.supports("adam").status != "no" else tp.Adam.keras()
+    settings = tp.Training(3, 32, rule, "softmax_cross_entropy")
+    weights = net.init(seed=0)
+    first, second = (gpu.fit(net, weights, data, settings) for _ in range(2))
+    assert first.history == second.history
+    for label, w in first.weights.items():
+        np.testing.assert_array_equal(w, second.weights[label])
+
+
+def test_tf32_only_where_it_is_asked_for(name):
+    # 1 + 2^-12 is 1 in TF32, and exact in float32.
+    x = np.full((64, 64), 1 + 2.0**-12, np.float32)
+    net = tp.Sequential(tp.Dense(64, 64))
+    weights = {"0.weight": np.eye(64, dtype=np.float32), "0.bias": np.zeros(64)}
+    single = support.on_gpu(name).forward(net, weights, x)
+    np.testing.assert_array_equal(single, x)
+    lower = support.on_gpu(name, "tf32").forward(net, weights, x)
+    np.testing.assert_allclose(lower, x, rtol=2.0**-10)
+
+
+def test_two_precisions_in_turn(name):
+    x = np.linspace(0.9, 1.1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    net = tp.Sequential(tp.Dense(64, 64))
+    weights = net.init(seed=0)
+    answers = {}
+    for _ in range(2):
+        for dtype in ("float32", "tf32", "bfloat16"):
+            got = support.on_gpu(name, dtype).forward(net, weights, x)
+            np.testing.assert_array_equal(got, answers.setdefault(dtype, got))
+    assert not np.array_equal(answers["float32"], answers["bfloat16"].astype(np.float32))
+
+
+def test_torchs_flags_stay_the_users():
+    torch = pytest.importorskip("torch")
+    b = support.on_gpu("torch", "tf32")
+    flags = torch.backends.cuda.matmul
+    names = (
+        "fp32_precision",
+        "allow_bf16_reduced_precision_reduction",
+        "allow_fp16_reduced_precision_reduction",
+    )
+    before = {n: getattr(flags, n) for n in names}
+    net = tp.Sequential(tp.Dense(8, 8))
+    seen = []
+    settings = tp.Training(2, 4, tp.SGD(0.1), "mse")
+    b.fit(
+        net,
+        net.init(seed=0),
+        (np.ones((8, 8)), np.ones((8, 8))),
+        settings,
+        on_step=lambda report: seen.append({n: getattr(flags, n) for n in names}),
+    )
+    assert {n: getattr(flags, n) for n in names} == before
+    assert seen
+    assert all(each == before for each in seen)
+
+
+def test_frameworks_share_a_gpu():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    support.on_gpu("torch")
+    jax = support.on_gpu("jax")
+    free, total = torch.cuda.mem_get_info()
+    net = tp.Sequential(tp.Dense(256, 256))
+    jax.forward(net, net.init(seed=0), np.ones((256, 256)))
+    after, _ = torch.cuda.mem_get_info()
+    assert free - after < total / 10  # three quarters, if it were taken in advance

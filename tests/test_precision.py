@@ -1,0 +1,179 @@
+"""Precisions below float32: the oracle's bounds, and what they catch.
+
+Every case of the suite in every precision is `tetrapla parity --dtype`; here
+are a few of each kind, and faults of mixed precision that must be caught.
+"""
+
+import numpy as np
+import pytest
+import support
+
+import tetrapla as tp
+from tetrapla.oracle.arithmetic import CUT, judge
+from tetrapla.oracle.bounded import cast, given
+from tetrapla.parity import engine, suite
+from tetrapla.spec.precisions import PRECISIONS, limits, numpy_dtype, precision
+
+LOWER = ("tf32", "bfloat16", "float16")
+HALVES = ("bfloat16", "float16")
+KINDS = (
+    "activation/sigmoid",
+    "activation/gelu_tanh",
+    "activation/softmax",
+    "loss/bce-logits-tails-sum",
+    "loss/softmax-cross-entropy-right-sum",
+    "layer/dense-4096",
+    "layer/dropout-below-threshold",
+    "network/deep",
+    "optimizer/adam",
+    "training/breast-cancer-dropout",
+)
+
+
+def cases():
+    found = {case.id: case for case in suite.cases()}
+    for kind in KINDS:
+        yield next(c for i, c in found.items() if i.startswith(kind))
+
+
+CASES = {case.id: case for case in cases()}
+
+
+@pytest.mark.parametrize("dtype", LOWER)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("name", support.BACKENDS)
+def test_agrees(name, case, dtype):
+    support.backend(name)
+    verdict = engine.verdict(case, tp.load(name, dtype=dtype))
+    worst = max(verdict.comparisons, key=lambda c: c.fraction, default=None)
+    assert verdict.status == "agrees", (verdict.message, worst)
+
+
+@pytest.mark.parametrize("name", support.BACKENDS)
+@pytest.mark.parametrize("dtype", HALVES)
+def test_every_array_has_its_dtype(name, dtype):
+    support.backend(name)
+    b = tp.load(name, dtype=dtype)
+    half, single = numpy_dtype(dtype), np.dtype("float32")
+    net = tp.Sequential(tp.Dense(3, 4, "tanh"), tp.Dropout(0.5), tp.Dense(4, 2))
+    weights = net.init(seed=0)
+    x, y = np.ones((5, 3)), np.ones((5, 2))
+    key = tp.threefry.key(1)
+    assert b.activation("tanh", x).dtype == half
+    assert b.forward(net, weights, x).dtype == half
+    r = b.loss_and_gradients(net, weights, x, y, "mse", key=key)
+    assert (np.asarray(r.loss).dtype, r.input.dtype) == (single, half)
+    assert {g.dtype for g in r.weights.values()} == {single}
+    state = b.init_optimizer("adam", weights)
+    new, state = b.update("adam", weights, r.weights, state)
+    slots = [a for slot, a in state.items() if slot != "t"]
+    assert {a.dtype for a in (*new.values(), *slots)} == {single}
+    for stage, a in b.trace(net, weights, x, y, "mse", key=key).items():
+        wide = stage == "loss" or (stage.endswith("grad") and stage != "input.grad")
+        if not stage.endswith("mask"):
+            assert a.dtype == (single if wide else half), stage
+    run = b.fit(net, weights, (x, y), tp.Training(2, 2, tp.Adam(1e-3), "mse"))
+    assert {w.dtype for w in run.weights.values()} == {single}
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_master_weights_take_steps_that_a_half_has_no_room_for(dtype):
+    b = tp.load("numpy", dtype=dtype)
+    theta, g = {"w": np.ones(1)}, {"w": np.ones(1)}
+    state = b.init_optimizer("sgd", theta)
+    for _ in range(100):
+        theta, state = b.update(tp.SGD(1e-4), theta, g, state)
+    assert theta["w"].item() == pytest.approx(0.99, abs=1e-5)  # 100 roundings of 2^-24
+    assert numpy_dtype(dtype).type(1 - 1e-4) == 1
+
+
+def planted(monkeypatch, where, name, fault):
+    """Let NumPy's mixed precision have a fault."""
+    mixed = pytest.importorskip("tetrapla.impls.numpy.mixed")
+    target = getattr(mixed, where) if where else mixed
+    monkeypatch.setattr(target, name, fault)
+
+
+def halved_sum(self, da):
+    from tetrapla.impls.numpy.mixed import activation_gradient, product, wide
+
+    self.dz = activation_gradient(self.activation, self.z, da)
+    self.weight_grad = wide(self.x.T) @ wide(self.dz)
+    total = np.zeros(self.dz.shape[1:], self.dz.dtype)
+    for row in self.dz:
+        total = total + row
+    self.bias_grad = total.astype(np.float32)
+    return product(self.dz, self.weight.T)
+
+
+def halved_product(x, y):
+    xy = np.zeros((len(x), y.shape[1]), x.dtype)
+    for i in range(x.shape[1]):
+        xy = xy + x[:, i : i + 1] * y.astype(x.dtype)[i]
+    return xy
+
+
+def rounded_gradient(self, da):
+    from tetrapla.impls.numpy.mixed import activation_gradient, product, wide
+
+    self.dz = activation_gradient(self.activation, self.z, da)
+    grad = wide(self.x.T) @ wide(self.dz)
+    twice = grad * np.float32(1 + 3 * limits(self.dz.dtype.name).unit)
+    self.weight_grad, self.bias_grad = twice, wide(self.dz).sum(axis=0)
+    return product(self.dz, self.weight.T)
+
+
+FAULTS = {
+    "a bias's gradient is summed in halves": ("Dense", "backward", halved_sum),
+    "products are added up in halves": ("", "product", halved_product),
+    "a gradient is off by three units": ("Dense", "backward", rounded_gradient),
+}
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_of_mixed_precision_is_caught(monkeypatch, fault, dtype):
+    planted(monkeypatch, *fault)
+    b = tp.load("numpy", dtype=dtype)
+    dense = (case for case in suite.cases() if case.id.startswith("layer/dense-"))
+    verdicts = {engine.verdict(case, b).status for case in dense}
+    assert "differs" in verdicts
+
+
+def test_names_and_what_they_say():
+    for name, kinds in PRECISIONS.items():
+        assert precision(name) is kinds
+        assert limits(kinds.data).unit >= limits(kinds.weights).unit
+        assert kinds.mixed == (name in HALVES)
+    for name in ("float32", "float64", "float16"):
+        info = np.finfo(name)
+        assert limits(name).least == float(info.smallest_subnormal)
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    info = ml_dtypes.finfo(ml_dtypes.bfloat16)
+    found = limits("bfloat16")
+    assert found.unit == float(info.epsneg)
+    assert found.tiny == float(info.smallest_normal)
+    assert found.least == float(info.smallest_subnormal)
+    assert found.largest == float(info.max)
+
+
+def test_without_ml_dtypes_bfloat16_names_what_is_missing(monkeypatch):
+    monkeypatch.setattr("tetrapla.spec.precisions.find_spec", lambda name: None)
+    with pytest.raises(tp.BackendUnavailableError, match="needs ml_dtypes: pip install"):
+        tp.load("numpy", dtype="bfloat16")
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_cast_stays_within_its_bound(dtype):
+    half, single = judge(dtype), judge("float32")
+    assert half.wide is single
+    assert (half.sums, single.sums) == (CUT, single.unit)
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(1000) * 10.0 ** rng.integers(-6, 4, 1000)).astype(np.float32)
+    rounded = x.astype(numpy_dtype(dtype)).astype(float)
+    data, computed = cast(half, x), cast(half, given(single, x))
+    np.testing.assert_array_equal(data.floats, rounded)
+    assert (np.abs(computed.floats - rounded) <= computed.error).all()
+    back = cast(single, computed)
+    assert back.ar is single
+    np.testing.assert_array_equal(back.error, computed.error)
