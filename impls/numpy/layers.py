@@ -65,15 +65,13 @@ class Dropout:
         self.kept = None if key is None else self.mask(key, x.shape)
         if self.kept is None:
             return x
-        a = np.where(self.kept, x / self.keep, 0)
-        return a.astype(x.dtype, copy=False)
+        return np.where(self.kept, x / self.keep, 0).astype(x.dtype)
 
     # 3. the chain rule: through what was kept
     def backward(self, da: Array) -> Array:
         if self.kept is None:
             return da
-        dx = np.where(self.kept, da / self.keep, 0)
-        return dx.astype(da.dtype, copy=False)
+        return np.where(self.kept, da / self.keep, 0).astype(da.dtype)
 
 
 class Sequential:
