@@ -121,7 +121,7 @@ def test_torchs_flags_stay_the_users():
     b = support.on_gpu("torch", "tf32")
     flags = torch.backends.cuda.matmul
     names = (
-        "fp32_precision",
+        "allow_tf32",
         "allow_bf16_reduced_precision_reduction",
         "allow_fp16_reduced_precision_reduction",
     )

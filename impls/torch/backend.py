@@ -12,6 +12,7 @@ from contextlib import (
     AbstractContextManager,
     ExitStack,
     contextmanager,
+    nullcontext,
 )
 from functools import partial, wraps
 from typing import Any
@@ -76,31 +77,55 @@ def devices() -> dict[str, torch.device]:
     return there | {f"gpu:{i}": torch.device("cuda", i) for i in gpus}
 
 
-# How a GPU multiplies: torch's flags, which are the process's.
-PRODUCTS = (
-    "fp32_precision",  # "ieee", "tf32"; "none": as for all operations
+flags = torch.backends.cuda.matmul  # which are the process's
+SUMS = (
     "allow_bf16_reduced_precision_reduction",
     "allow_fp16_reduced_precision_reduction",
 )
 
 
-def products() -> dict[str, Any]:
-    """Return how a GPU multiplies now."""
-    flags = torch.backends.cuda.matmul
-    return {name: getattr(flags, name) for name in PRODUCTS}
+def single() -> str:
+    """Return "highest", "high" (TF32) or "medium", for float32."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # an older and a newer setting contradict it
+        pass
+    try:
+        allowed = flags.allow_tf32
+    except RuntimeError:
+        allowed = flags.fp32_precision != "tf32"
+    return "high" if allowed else "highest"
 
 
 @contextmanager
-def multiplying(wanted: dict[str, Any]) -> Iterator[None]:
+def multiplying(tf32: bool, sums: dict[str, bool]) -> Iterator[None]:
     """Multiply so on a GPU, and then as before."""
-    flags, before = torch.backends.cuda.matmul, products()
-    for name, value in wanted.items():
-        setattr(flags, name, value)
+    before = {name: getattr(flags, name) for name in SUMS}
+    of_float32 = single()
+    newer = getattr(flags, "fp32_precision", None)  # from torch 2.9 on
     try:
+        for name, value in sums.items():
+            setattr(flags, name, value)
+        flags.allow_tf32 = tf32  # both of torch's settings
         yield
     finally:
         for name, value in before.items():
             setattr(flags, name, value)
+        flags.allow_tf32 = of_float32 != "highest"
+        if of_float32 == "medium":  # a setting of the CPU's too
+            cpu: Any = getattr(torch.backends.mkldnn, "matmul", None)
+            of_cpu = getattr(cpu, "fp32_precision", None)
+            torch.set_float32_matmul_precision("medium")
+            if of_cpu is not None:
+                cpu.fp32_precision = of_cpu
+        if newer is not None:
+            flags.fp32_precision = newer
+
+
+def users_products() -> Callable[[], AbstractContextManager[None]]:
+    """Return a scope in which a GPU multiplies as it does now."""
+    sums = {name: getattr(flags, name) for name in SUMS}
+    return partial(multiplying, single() != "highest", sums)
 
 
 @contextmanager
@@ -108,7 +133,7 @@ def modes(
     inference: bool,
     grad: bool,
     autocast: dict[str, bool],
-    on_gpu: dict[str, Any],
+    products: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[None]:
     """Set what a torch function depends on beside its arguments."""
     with ExitStack() as stack:
@@ -116,8 +141,7 @@ def modes(
         stack.enter_context(torch.set_grad_enabled(grad))
         for kind, on in autocast.items():
             stack.enter_context(torch.autocast(kind, enabled=on))
-        if on_gpu:
-            stack.enter_context(multiplying(on_gpu))
+        stack.enter_context(products())
         yield
 
 
@@ -129,7 +153,7 @@ def users_modes() -> Callable[[], AbstractContextManager[None]]:
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
         {kind: torch.is_autocast_enabled(kind) for kind in kinds},
-        products() if torch.cuda.is_available() else {},
+        users_products() if torch.cuda.is_available() else nullcontext,
     )
 
 
@@ -169,20 +193,19 @@ class Backend:
 
     def scope(self) -> AbstractContextManager[None]:
         """Return the modes in which this backend computes."""
-        on_gpu: dict[str, Any] = {}
-        if self.place.type == "cuda":
-            on_gpu = dict.fromkeys(PRODUCTS, False)
-            lower = self.dtype == "tf32"
-            on_gpu["fp32_precision"] = "tf32" if lower else "ieee"
         off = {"cpu": False, "cuda": False}
-        return modes(False, True, off, on_gpu)
+        if self.place.type != "cuda":
+            return modes(False, True, off)
+        sums = dict.fromkeys(SUMS, False)
+        products = partial(multiplying, self.dtype == "tf32", sums)
+        return modes(False, True, off, products)
 
     def info(self) -> dict[str, str]:
         return {
             "torch": torch.__version__,
             "devices": ", ".join(devices()),
             "threads": str(torch.get_num_threads()),
-            "float32 products on a GPU": str(products()[PRODUCTS[0]]),
+            "float32 products on a GPU": single(),
             "deterministic": deterministic(),
             "flushes subnormals": flushes_subnormals(),
         }

@@ -1,0 +1,71 @@
+"""PyTorch's settings of how a GPU multiplies are the user's, and stay so."""
+
+import pytest
+import support
+
+
+@pytest.fixture
+def torch():
+    support.backend("torch")
+    import torch
+
+    before = torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul
+    cpu = before[1].fp32_precision
+    yield torch
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.fp32_precision = before[0]
+    torch.backends.mkldnn.matmul.fp32_precision = cpu
+
+
+def settings(torch):
+    flags = torch.backends.cuda.matmul
+    read = {
+        "precision": torch.get_float32_matmul_precision,
+        "allow": lambda: flags.allow_tf32,
+        "new": lambda: flags.fp32_precision,
+        "cpu": lambda: torch.backends.mkldnn.matmul.fp32_precision,
+        "bf16": lambda: flags.allow_bf16_reduced_precision_reduction,
+        "fp16": lambda: flags.allow_fp16_reduced_precision_reduction,
+    }
+    found = {}
+    for name, value in read.items():
+        try:
+            found[name] = value()
+        except RuntimeError:  # torch says so where its two settings differ
+            found[name] = "mixed"
+    return found
+
+
+def legacy(torch):
+    torch.backends.cuda.matmul.allow_tf32 = True
+
+
+def new(torch):
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+
+
+WAYS = {
+    "as it comes": lambda torch: None,
+    "high": lambda torch: torch.set_float32_matmul_precision("high"),
+    "medium": lambda torch: torch.set_float32_matmul_precision("medium"),
+    "the older switch": legacy,
+    "the newer one alone": new,
+}
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_they_are_set_and_set_back(torch, way, tf32):
+    from tetrapla.impls.torch import backend
+
+    way(torch)
+    before = settings(torch)
+    off = dict.fromkeys(backend.SUMS, False)
+    with backend.multiplying(tf32, off):
+        inside = settings(torch)
+    assert inside["allow"] == tf32  # torch's two settings agree, or it would raise
+    assert (inside["bf16"], inside["fp16"]) == (False, False)
+    assert settings(torch) == before
+    with backend.users_products()():
+        pass
+    assert settings(torch) == before
