@@ -71,7 +71,6 @@ WAYS = {
     "one thread, JAX": (("jax",), "", ONE),
     "subnormals flushed": (("torch",), FLUSHED, {}),
     "oneDNN off": (("tf",), "", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
-    "oneDNN on": (("tf",), "", {"TF_ENABLE_ONEDNN_OPTS": "1"}),
 }
 
 

@@ -5,6 +5,7 @@ on recent GPUs lose bits unless asked not to; each method runs in a
 scope of its own (`scope`), outside which nothing has changed.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
@@ -93,6 +94,15 @@ def devices() -> dict[str, jax.Device]:
         return there
     there["gpu"] = gpus[0]
     return there | {f"gpu:{i}": gpu for i, gpu in enumerate(gpus)}
+
+
+def deterministic() -> str:
+    """Return whether a GPU's answers are the same every time."""
+    flag = "--xla_gpu_deterministic_ops"  # read once, by XLA
+    set_ = flag in os.environ.get("XLA_FLAGS", "")
+    if "gpu" not in devices() or set_:
+        return "yes"
+    return f"not promised: XLA_FLAGS has no {flag}=true"
 
 
 @contextmanager
@@ -185,6 +195,7 @@ class Backend:
                 config.jax_default_matmul_precision
             ),
             "flushes subnormals": "yes" if flushed else "no",
+            "deterministic": deterministic(),
         }
 
     def tensors(self, given: Arrays) -> dict[str, Any]:

@@ -5,6 +5,7 @@ method runs on its backend's; `Tensor.numpy` may share memory, so it is
 copied. On CPUs TensorFlow flushes subnormals to zero.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
@@ -56,6 +57,17 @@ def devices() -> dict[str, str]:
     if gpus:
         there["gpu"] = "/GPU:0"
     return there | {f"gpu:{i}": f"/GPU:{i}" for i in range(len(gpus))}
+
+
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # read once, by TensorFlow
+
+
+def deterministic() -> str:
+    """Return whether a GPU's answers are the same every time."""
+    name = "TF_DETERMINISTIC_OPS"  # read once, by TensorFlow
+    if "gpu" not in devices() or os.environ.get(name) == "1":
+        return "yes"
+    return f"not promised: {name} is not 1"
 
 
 @contextmanager
@@ -141,6 +153,10 @@ class Backend:
             "devices": ", ".join(devices()),
             "TF32 on GPUs": "allowed" if tf32 else "off",
             "flushes subnormals": "yes" if float(half) == 0 else "no",
+            "oneDNN": os.environ.get(
+                "TF_ENABLE_ONEDNN_OPTS", "default"
+            ),
+            "deterministic": deterministic(),
         }
 
     @placed
