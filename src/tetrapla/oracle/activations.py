@@ -143,7 +143,7 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
             c = z if habits.GELU_CUBE in z.ar.habits else clipped(z)
             u = cubic(c)
             t = u.apply("tanh")
-            du = root_of_two_over_pi(c) * (1 + 3 * lift(c.ar, 0.044715) * c * c)
+            du = root_of_two_over_pi(c) * (1 + lift(c.ar, 0.044715) * (3 * (c * c)))
             curved = widest(0.5 * (1 - t.square()), 2 * sigmoid_slope(2 * u))
             return 0.5 * one_plus_tanh(u) + z * curved * du
     raise TypeError(f"the oracle has no derivative of {g!r}")

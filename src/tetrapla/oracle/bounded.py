@@ -381,7 +381,8 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         error = moved + (gamma_n + cut * (1 + gamma_n) + own) * reach + flushed + lost
         # A partial sum may be infinite though the whole is not.
         error = np.where(reach > ar.largest, np.inf, error)
-        error = error + _narrowed(ar, multiplied, error)
+        narrowed = _narrowed(ar, multiplied, error)
+        error = error + narrowed * (2 if habits.CUT_PRODUCTS in ar.habits else 1)
         if plus is not None:
             error = error + p + (gamma_p + ar.accuracy) * (plus.magnitude + p)
             error = error + _narrowed(ar, ar.floats(value), error)

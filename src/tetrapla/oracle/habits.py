@@ -53,7 +53,8 @@ FLOAT32_ROOT: Final = "GELU's square root of 1/2 is a float32"
 # p clipped to [1e-7, 1 - 1e-7], where the gradient is 0; log(1 - p).
 CLIPPED_PROBABILITY: Final = "BCE clips probabilities at 1e-7"
 
-# log sum exp z - z_label, which cancels where the label's logit is the largest.
+# log sum exp z - z_label, which cancels where the label's logit is the largest,
+# and is infinite where another logit is.
 LOG_SUM_CANCELS: Final = "cross-entropy subtracts the logit from log sum exp"
 
 # softmax(z) - y, for rows of labels that add up to 1 but for rounding too.
@@ -64,3 +65,15 @@ SOFTMAX_HIDES_NAN: Final = "softmax passes over a NaN in its row"
 
 # No step where the sum of squares is 0: a square may have been flushed.
 NO_STEP_AT_ZERO: Final = "Adagrad takes no step where its sum is 0"
+
+# Each addition of a sum of halves (a bias's gradient) is rounded to the half.
+HALF_SUMS: Final = "sums of halves are added up in halves"
+
+# tanh(z / 2) (exp(z) + 1) for expm1(z) in ELU, all of it in float16.
+HALF_EXPM1: Final = "float16's expm1 is tanh(z / 2) (exp(z) + 1)"
+
+# z from -log(eps) - 2 up, and exp(z) from log(eps) + 2 down: eps is of the half.
+SOFTPLUS_THRESHOLD: Final = "softplus is z, or exp(z), beyond a threshold"
+
+# A product that was added up in float32 is cut to bfloat16, and not rounded.
+CUT_PRODUCTS: Final = "products are cut to bfloat16"

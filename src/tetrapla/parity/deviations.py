@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from tetrapla.oracle import habits
 
+SINGLE = ("float32", "tf32")
+WHOLE = (*SINGLE, "float64")
+EVERY = (*WHOLE, "bfloat16", "float16")
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -26,7 +30,7 @@ class Deviation:
     cause: str
     source: str
     seen: tuple[str, str]  # a case of the suite, and the dtype
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    dtypes: tuple[str, ...] = WHOLE
     presets: tuple[str, ...] = ()
     setting: tuple[str, str] | None = None
 
@@ -39,23 +43,34 @@ TABLE: tuple[Deviation, ...] = (
         "from z = 17 (float32) or 37 (float64) up",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/tools/autograd/derivatives.yaml",
         ("activation/sigmoid", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.GELU_SLOPE,
         ("torch.nn",),
-        "adds the slope of GELU's tail to 1/2 in its vectorised float32 kernel: the "
-        "gradient is a multiple of 2^-25 there, and 0 from z = -6.4 down",
+        "adds the slope of GELU's tail to 1/2 in its vectorised float32 kernel, which "
+        "halves use too: the gradient is a multiple of 2^-25 there, and 0 from z = -6.4 "
+        "down",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
         ("activation/gelu_erf", "float32"),
-        dtypes=("float32",),
+        dtypes=(*SINGLE, "bfloat16"),  # a float16 has nothing as small
     ),
     Deviation(
         habits.GELU_CUBE,
         ("torch.nn", "tf.keras", "jax.flax"),
-        "cubes z in the gradient of GELU's tanh form: above 1e12 in float32 that "
-        "overflows, and 0 times infinity is NaN",
+        "cubes z in the gradient of GELU's tanh form: above 1e12 in float32 and bfloat16 "
+        "that overflows, and 0 times infinity is NaN",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
         ("activation/gelu_tanh", "float32"),
+        dtypes=(*WHOLE, "bfloat16"),
+    ),
+    Deviation(
+        habits.GELU_CUBE,
+        ("tf.keras", "jax.flax"),
+        "cubes z in float16, which overflows from z = 41 up",
+        "https://docs.jax.dev/en/latest/_autosummary/jax.nn.gelu.html",
+        ("activation/gelu_tanh", "float16"),
+        dtypes=("float16",),
     ),
     Deviation(
         habits.LOGITS_CANCEL,
@@ -65,6 +80,7 @@ TABLE: tuple[Deviation, ...] = (
         "float32 the loss of z = -20, y = 0 is 0",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/Loss.cpp",
         ("loss/bce-logits-tails-none", "float32"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.CLAMPED_LOGARITHM,
@@ -73,6 +89,7 @@ TABLE: tuple[Deviation, ...] = (
         "at 1e-12: p = 0, y = 1 costs 100",
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
         ("loss/bce-probabilities-certain-none", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.ALL_CLASSES,
@@ -81,6 +98,7 @@ TABLE: tuple[Deviation, ...] = (
         "-infinity, the loss is NaN",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/LossNLL.cpp",
         ("loss/softmax-cross-entropy-wrong-rows-none", "float32"),
+        dtypes=(*WHOLE, "bfloat16"),  # float16 outputs are too small for it
     ),
     Deviation(
         habits.UNCLAMPED_VARIANCE,
@@ -89,6 +107,7 @@ TABLE: tuple[Deviation, ...] = (
         "centred RMSProp is NaN there",
         "https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html",
         ("optimizer/rmsprop-no-variance", "float32"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.FLOAT32_NUMBERS,
@@ -107,6 +126,7 @@ TABLE: tuple[Deviation, ...] = (
         "forms Adam's 1 - beta^t of a float32 beta: 7e-6 off at the first step",
         "https://keras.io/api/optimizers/adam/",
         ("optimizer/adam-uncorrected-amsgrad-raw", "float64"),
+        dtypes=EVERY,
         presets=("adam", "adamw"),
     ),
     Deviation(
@@ -116,7 +136,7 @@ TABLE: tuple[Deviation, ...] = (
         "digits: 7e-6 off at the first step",
         "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/tree_utils/_tree_math.py",
         ("optimizer/adam", "float32"),
-        dtypes=("float32",),
+        dtypes=(*SINGLE, "bfloat16", "float16"),
     ),
     Deviation(
         habits.NO_STEP_AT_ZERO,
@@ -125,6 +145,7 @@ TABLE: tuple[Deviation, ...] = (
         "small gradient is flushed to 0",
         "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/_src/transform.py",
         ("optimizer/adagrad-inside", "float32"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.LEAKY_AT_ZERO,
@@ -132,6 +153,7 @@ TABLE: tuple[Deviation, ...] = (
         "takes 1 for LeakyReLU's slope at 0",
         "https://docs.jax.dev/en/latest/_autosummary/jax.nn.leaky_relu.html",
         ("activation/leaky_relu", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.LOGADDEXP_SLOPE,
@@ -140,6 +162,7 @@ TABLE: tuple[Deviation, ...] = (
         "exp(z - logaddexp): a few units more than the sigmoid",
         "https://github.com/jax-ml/jax/blob/main/jax/_src/lax/other.py",
         ("activation/softplus", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.LOG_SUM_CANCELS,
@@ -148,6 +171,44 @@ TABLE: tuple[Deviation, ...] = (
         "largest by far",
         "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/losses/_classification.py",
         ("loss/softmax-cross-entropy-classes-none-5x3", "float64"),
+        dtypes=EVERY,
+    ),
+    Deviation(
+        habits.HALF_SUMS,
+        ("jax.flax",),
+        "differentiates the bias of a half as a reduce_sum of halves, of which XLA rounds "
+        "every addition on a CPU",
+        "https://github.com/jax-ml/jax/issues/38885",
+        ("layer/dense-identity-3-2-batch-65", "bfloat16"),
+        dtypes=("bfloat16", "float16"),
+    ),
+    Deviation(
+        habits.HALF_SUMS,
+        ("tf.keras",),
+        "adds up a bias's gradient in bfloat16 on a CPU, where its float16 kernel has "
+        "float32",
+        "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/bias_op.cc",
+        ("layer/dense-identity-3-2-batch-65", "bfloat16"),
+        dtypes=("bfloat16",),
+    ),
+    Deviation(
+        habits.CUT_PRODUCTS,
+        ("tf.keras",),
+        "cuts a product to bfloat16 where oneDNN does not multiply (by its setting, or on "
+        "CPUs without AVX-512): twice as far off as rounded",
+        "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/matmul_op_impl.h",
+        ("layer/dense-tanh-4-4-batch-4", "bfloat16"),
+        dtypes=("bfloat16",),
+        setting=("TF_ENABLE_ONEDNN_OPTS", "0"),
+    ),
+    Deviation(
+        habits.HALF_EXPM1,
+        ("jax.flax",),
+        "computes float16's expm1 in float16 on a CPU, as tanh(z / 2) (exp(z) + 1): ELU is "
+        "up to 2.8 units off",
+        "https://github.com/openxla/xla/blob/main/xla/service/elemental_ir_emitter.cc",
+        ("training/diabetes-adamw", "float16"),
+        dtypes=("float16",),
     ),
     Deviation(
         habits.ELU_EXP,
@@ -155,6 +216,7 @@ TABLE: tuple[Deviation, ...] = (
         "computes ELU as exp(z) - 1, which cancels near 0: ELU(-1e-38) is 0",
         "https://www.tensorflow.org/api_docs/python/tf/nn/elu",
         ("activation/elu", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.SOFTPLUS_PLAIN,
@@ -163,6 +225,16 @@ TABLE: tuple[Deviation, ...] = (
         "not made smaller",
         "https://www.tensorflow.org/api_docs/python/tf/math/softplus",
         ("activation/softplus", "float64"),
+        dtypes=(*WHOLE, "float16"),
+    ),
+    Deviation(
+        habits.SOFTPLUS_THRESHOLD,
+        ("tf.keras",),
+        "takes z for softplus above -log(eps) - 2, 2.84 in bfloat16, and exp(z) below "
+        "log(eps) + 2: off by up to 7 units",
+        "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/softplus_op.h",
+        ("activation/softplus", "bfloat16"),
+        dtypes=("bfloat16",),
     ),
     Deviation(
         habits.FLOAT32_ROOT,
@@ -176,11 +248,11 @@ TABLE: tuple[Deviation, ...] = (
         habits.SOFTMAX_HIDES_NAN,
         ("tf.keras",),
         "takes a row's largest number with an instruction that passes over NaN, where "
-        "oneDNN computes softmax (float32, on CPUs with AVX512-VNNI or AVX-VNNI): beside "
-        "a NaN the probabilities are 0",
+        "oneDNN computes softmax (float32 and bfloat16, on CPUs with AVX512-VNNI or "
+        "AVX-VNNI): beside a NaN the probabilities are 0",
         "https://github.com/tensorflow/tensorflow/pull/55408",
         ("activation/softmax-nan", "float32"),
-        dtypes=("float32",),
+        dtypes=(*SINGLE, "bfloat16"),
         setting=("TF_ENABLE_ONEDNN_OPTS", "1"),
     ),
     Deviation(
@@ -190,6 +262,7 @@ TABLE: tuple[Deviation, ...] = (
         "gradient there is 0",
         "https://github.com/keras-team/keras/issues/15249",
         ("loss/bce-probabilities-certain-none", "float64"),
+        dtypes=EVERY,
     ),
     Deviation(
         habits.ROWS_OF_ONE,
