@@ -59,7 +59,7 @@ def test_a_failure_exits_with_1_and_says_where(monkeypatch, tmp_path):
     [
         (["--backends", "nunpy"], "unknown backend 'nunpy'; there are numpy, torch"),
         (["--backends", "numpy,"], "--backends has an empty name in 'numpy,'"),
-        (["--dtype", "float16"], "unknown dtype 'float16'; there are float32, float64"),
+        (["--dtype", "float8"], "unknown dtype 'float8'; there are float64, float32, tf32"),
         (["--filter", "no such"], "no case has 'no such' in its name"),
         (
             ["--filter", "differences", "--dtype", "float32"],
@@ -207,14 +207,14 @@ def test_a_process_that_dies_fails_its_backend_and_no_other(monkeypatch):
 
 
 def _unavailable_unless_numpy(names, dtypes, ids):
-    load = processes.load
+    load = processes.labelled
 
     def only_numpy(name, dtype):
         if name != "numpy":
             raise BackendUnavailableError(f"backend {name!r} found no accelerator")
         return load(name, dtype=dtype)
 
-    processes.load = only_numpy
+    processes.labelled = only_numpy
     return processes._run(names, dtypes, ids)
 
 

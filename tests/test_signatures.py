@@ -18,7 +18,15 @@ from tetrapla.spec import ACTIVATIONS, LOSSES, OPTIMIZERS, contract
 
 FOLDER = Path(tetrapla.impls.__file__).parent
 COLUMNS = ("numpy", "torch", "tf", "jax")
-FILES = ("activations", "layers", "losses", "optimizers", "training", "random")
+FILES = (
+    "activations",
+    "layers",
+    "losses",
+    "optimizers",
+    "training",
+    "random",
+    "mixed",
+)
 
 BY_HAND = "NumPy has no automatic differentiation: derived by hand"
 PURE = "a pure function has its state, or its new weights, as an argument or a result"
@@ -29,10 +37,14 @@ EXTRA = {
     ("numpy", "layers.Sequential.backward"): BY_HAND,
     ("numpy", "layers.Sequential.gradients"): BY_HAND,
     ("numpy", "losses.loss_gradient"): BY_HAND,
+    ("numpy", "losses.gradient"): BY_HAND,
+    ("numpy", "mixed.product"): "NumPy adds up a product of halves in halves",
+    ("numpy", "mixed.Dense.backward"): BY_HAND,
     ("numpy", "training.penalty_gradients"): BY_HAND,
     ("jax", "layers.Sequential.load"): PURE,
     ("jax", "optimizers.Optimizer.start"): PURE,
     ("jax", "training.objective"): "jax differentiates a function, not a recording",
+    ("jax", "training.linear"): "one stage of a trace",
     ("jax", "training.linear_gradient"): "the same, of one stage of a trace",
     ("jax", "training.drop_gradient"): "the same, of one stage of a trace",
 }

@@ -25,7 +25,7 @@ class Dense(InOne):
         xw = wide(product(x, self.weight))
         return (xw + self.bias).astype(x.dtype)  # (batch, outputs)
 
-    # 3. the chain rule, from the output back
+    # 2. the chain rule, from the output back
     def backward(self, da: Array) -> Array:
         self.dz = activation_gradient(self.activation, self.z, da)
         self.weight_grad = wide(self.x.T) @ wide(self.dz)

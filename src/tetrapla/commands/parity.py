@@ -115,7 +115,7 @@ def parity(
             raise Refusal(why)
         missing[name] = why
     installed = available()
-    versions = {name: installed[name.partition("@")[0]] for name in names}
+    versions = {name: installed.get(name.partition("@")[0], "unknown") for name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
     report = reports.Report(verdicts, versions, missing, compared, wanted)
     console = Console()

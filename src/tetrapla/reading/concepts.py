@@ -246,6 +246,13 @@ def _all() -> dict[str, Concept]:
         *_activations(),
         _layer("dense", "Dense layer", ["Dense"], ["dense"], Dense),
         _layer("dropout", "Dropout", ["Dropout"], ["Dropout"], Dropout),
+        Concept(
+            "mixed",
+            "A dense layer in mixed precision",
+            "layers",
+            ("mixed.product", "mixed.Dense"),
+            ("training.lowered", "training.outputs_of", "layers.dense"),
+        ),
         _layer("sequential", "Layers in a row", whole, whole, Sequential),
         _loss(
             "mse", "Mean squared error", "squared_error", MeanSquaredError, "mse", ["mse"]

@@ -24,6 +24,8 @@ FORMULAS = {
     "dense": r"z = x W + b \qquad a = g(z)",
     "dropout": r"a = \begin{cases}x / (1 - p) & \text{kept, with probability } 1 - p\\"
     r"0 & \text{dropped}\end{cases}",
+    "mixed": r"z = \mathrm{fl}\bigl(\mathrm{fl}(x\,\mathrm{fl}(W)) + b\bigr), "
+    r"\quad \mathrm{fl}: \text{rounded to the dtype of } x",
     "sequential": r"f(x) = f_n(\dots f_2(f_1(x)))",
     "mse": r"J = \frac{1}{n} \sum_{i=1}^{n} (y_i - \hat y_i)^2 \qquad "
     r"\frac{\partial J}{\partial \hat y_i} = \frac{2}{n} (\hat y_i - y_i)",
@@ -68,6 +70,10 @@ FORMULAS = {
 }
 
 PLAIN = {
+    "mixed": """\
+z = fl(fl(x fl(W)) + b), fl: rounded to the dtype of x, a half.
+
+Products are added up in float32; W, b and their gradients are float32.""",
     "sequential": "f(x) = f_n(... f_2(f_1(x)))",
     "optimizer": """\
 t += 1, then for each weight the decay, and then the rule:
