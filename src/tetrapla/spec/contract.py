@@ -2,9 +2,11 @@
 
 A backend's class is constructed as `Backend(device=..., dtype=...)`. What
 it is given has been checked (tetrapla/backends.py): specification objects,
-never names; arrays of the backend's dtype, contiguous and of the right
-shapes; integer labels as int64. What it returns are NumPy arrays of its
-dtype that share no memory with what it was given.
+never names; arrays of the dtypes that its precision has (precisions.py),
+contiguous and of the right shapes; integer labels as int64. What it returns
+are NumPy arrays of these dtypes that share no memory with what it was given.
+A backend that has not all devices and precisions raises
+BackendUnavailableError for the others when it is constructed.
 """
 
 from dataclasses import dataclass
