@@ -14,6 +14,8 @@ import pytest
 
 from tetrapla import data
 from tetrapla.backends import Backend, labelled
+from tetrapla.parity import suite
+from tetrapla.parity.cases import Case
 from tetrapla.spec import BackendUnavailableError
 
 BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
@@ -47,6 +49,13 @@ def on_gpu(name: str, dtype: str = "float32") -> Backend:
     if isinstance(loaded, str):
         pytest.skip(loaded)
     return loaded
+
+
+def cases(*beginnings: str) -> dict[str, Case]:
+    """Return by name the first case of the suite that begins so, for each."""
+    every = suite.cases()
+    found = (next(c for c in every if c.id.startswith(b)) for b in beginnings)
+    return {case.id: case for case in found}
 
 
 def blocks(path: str, language: str) -> list[str]:

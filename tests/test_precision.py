@@ -30,13 +30,7 @@ KINDS = (
 )
 
 
-def cases():
-    found = {case.id: case for case in suite.cases()}
-    for kind in KINDS:
-        yield next(c for i, c in found.items() if i.startswith(kind))
-
-
-CASES = {case.id: case for case in cases()}
+CASES = support.cases(*KINDS)
 
 
 @pytest.mark.parametrize("dtype", LOWER)
@@ -177,3 +171,13 @@ def test_a_cast_stays_within_its_bound(dtype):
     back = cast(single, computed)
     assert back.ar is single
     np.testing.assert_array_equal(back.error, computed.error)
+
+
+def test_without_a_fast_loop_the_flag_is_looked_at_all_the_same():
+    b = tp.load("numpy", dtype="float16")
+    assert not b.has_fast
+    net = tp.Sequential(tp.Dense(1, 1))
+    training = tp.Training(1, 1, tp.SGD(0.1), "mse")
+    data = np.ones((1, 1)), np.ones((1, 1))
+    with pytest.raises(tp.InvalidInputError, match="plain"):
+        b.fit(net, net.init(seed=0), data, training, plain="yes")

@@ -167,8 +167,7 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        plain = loop.plain or self.fast is None
-        own = copies if plain else dict  # fast.py has its own
+        own = copies if loop.plain else dict  # fast.py has its own
         model = self.model(net, own(loop.state.weights))
         optimizer = with_state(
             loop.training.optimizer,
@@ -180,6 +179,6 @@ class Backend:
         loop.outside = partial(np.errstate, **np.geterr())
         loop.inside = partial(np.errstate, all="ignore")
         with np.errstate(all="ignore"):
-            fit: Any = training.fit if plain else self.fast.fit
+            fit: Any = training.fit if loop.plain else self.fast.fit
             fit(model, loop.training.loss, optimizer, *data, loop)
         return loop.result()

@@ -176,6 +176,7 @@ class Backend:
     losses: Any = losses
     training: Any = training
     fast: Any = fast
+    fast_in_halves = False  # fast.py derives for one dtype
     dense: Any = Dense
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
@@ -189,7 +190,8 @@ class Backend:
         self.dtype = dtype
         self.place = there[device]
         if spec.precision(dtype).mixed:
-            self.dense, self.fast = mixed.Dense, None
+            self.dense = mixed.Dense
+            self.fast = self.fast if self.fast_in_halves else None
 
     def scope(self) -> AbstractContextManager[None]:
         """Return the modes in which this backend computes."""
@@ -396,8 +398,7 @@ class Backend:
                 return self.laid_out(now)
 
             loop.optimizer = state
-            plain = loop.plain or self.fast is None
-            fit = self.training.fit if plain else self.fast.fit
+            fit = self.training.fit if loop.plain else self.fast.fit
             fit(model, loss, optimizer, x, y, loop)
             return loop.result()
 

@@ -163,8 +163,27 @@ def labelled(label: str, dtype: str = "float32") -> "Backend":
     >>> labelled("numpy").label
     'numpy'
     """
+    name, device = of_label(label)
+    return load(name, device, dtype)
+
+
+def of_label(label: str) -> tuple[str, str]:
+    """Return a backend's name and its device.
+
+    >>> of_label("torch"), of_label("torch@gpu")
+    (('torch', 'cpu'), ('torch', 'gpu'))
+    """
     name, _, device = label.partition("@")
-    return load(name, device or "cpu", dtype)
+    return name, device or "cpu"
+
+
+def label_of(name: str, device: str) -> str:
+    """Return a backend's name, with its device where that is not the CPU.
+
+    >>> label_of("torch", "cpu"), label_of("torch", "gpu")
+    ('torch', 'torch@gpu')
+    """
+    return name if device == "cpu" else f"{name}@{device}"
 
 
 def require(name: str) -> None:
@@ -209,7 +228,7 @@ class Backend:
     @property
     def label(self) -> str:
         """Its name, with the device where that is not the CPU."""
-        return self.name if self.device == "cpu" else f"{self.name}@{self.device}"
+        return label_of(self.name, self.device)
 
     @property
     def _dtypes(self) -> tuple[str, str]:
@@ -424,12 +443,12 @@ class Backend:
             raise InvalidInputError(
                 f"checkpoints must be Checkpoints(folder), got {type(checkpoints).__name__}"
             )
-        in_place = self.has_fast and not checks.flag("plain", plain)
+        in_place = not checks.flag("plain", plain) and self.has_fast
         xy, loop = self._begun(
             net, weights, data, training, validation, resume, checkpoints, in_place
         )
         loop.on_step, loop.on_epoch = on_step, on_epoch
-        loop.plain = plain
+        loop.plain = not in_place
         if checkpoints is None:
             return self.implementation.fit(net, xy, loop)
         about = {
@@ -523,7 +542,7 @@ class Backend:
         at = [replace(training, optimizer=training.optimizer.with_lr(r)) for r in etas]
         asked = (net, weights, data)
         together = getattr(self.implementation, "fit_rates", None)
-        if together is None or self.of_data != self.of_weights:
+        if together is None or precision(self.dtype).mixed:
             runs = [self.fit(*asked, each, validation=validation) for each in at]
             return RateSweep(etas, tuple(runs))
         xy, loop = self._begun(*asked, training, validation, None, None, False)

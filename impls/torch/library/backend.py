@@ -30,11 +30,8 @@ class Backend(backend.Backend):
     losses = losses
     training = training
     fast = fast
+    fast_in_halves = True
     fit_rates: Any = None  # the library's optimizer has one rate
-
-    def __init__(self, device: str = "cpu", dtype: str = "float32"):
-        super().__init__(device, dtype)
-        self.fast = fast  # halves are as right in it
 
     @backend.scoped
     def build(

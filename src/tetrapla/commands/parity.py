@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tetrapla.backends import BUILT_IN, DTYPES, available, labelled, require
+from tetrapla.backends import (
+    BUILT_IN,
+    DTYPES,
+    available,
+    label_of,
+    labelled,
+    of_label,
+    require,
+)
 from tetrapla.commands import (
     FILE,
     HELP,
@@ -101,7 +109,7 @@ def parity(
     if not wanted:
         raise Refusal(f"no case with {text!r} in its name runs in {', '.join(dtype)}")
     names, missing = _installed(backends)
-    names = [_label(name, place) for place in device or ("cpu",) for name in names]
+    names = [label_of(name, place) for place in device or ("cpu",) for name in names]
 
     from rich.console import Console
 
@@ -115,7 +123,7 @@ def parity(
             raise Refusal(why)
         missing[name] = why
     installed = available()
-    versions = {name: installed.get(name.partition("@")[0], "unknown") for name in names}
+    versions = {name: installed.get(of_label(name)[0], "unknown") for name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)
     report = reports.Report(verdicts, versions, missing, compared, wanted)
     console = Console()
@@ -133,10 +141,6 @@ def parity(
 def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the dtypes to run: float64 judges what float32 may not."""
     return tuple(dict.fromkeys(("float64", *dtypes)))
-
-
-def _label(name: str, device: str) -> str:
-    return name if device == "cpu" else f"{name}@{device}"
 
 
 def _write(report: "Report", path: Path | None, page: Path | None) -> None:

@@ -14,6 +14,7 @@ from tetrapla.oracle.bounded import (
     if_positive,
     lift,
     select,
+    unclaimed,
     widest,
     zero_beside,
 )
@@ -226,11 +227,7 @@ def softmax(z: Bounded) -> Bounded:
 def beside_nan(z: Bounded, a: Bounded) -> Bounded:
     """Return a, of which nothing is claimed where another of its row is NaN."""
     itself = np.isnan(z.floats)
-    beside = np.isnan(a.floats) & ~itself
-    result = a._with(a.value)
-    result.error = np.where(beside, np.inf, a.error)
-    result.likely = np.where(beside, np.inf, a.likely)
-    return result
+    return unclaimed(a, np.isnan(a.floats) & ~itself)
 
 
 def softmax_gradient(z: Bounded, da: Bounded) -> Bounded:

@@ -201,7 +201,7 @@ class Bounded:
             own = self.ar.accuracy * count
             error = total(error) + (gamma_n + own) * terms
             error = error + np.where(small, (count - 1) * self.ar.tiny, 0.0)
-            error = error + _narrowed(self.ar, self.ar.floats(value), error)
+            error = _narrowed(self.ar, value, error)
             # Or infinite, though the sum is not.
             return np.asarray(np.where(terms > self.ar.largest, np.inf, error))
 
@@ -360,8 +360,8 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     terms: gamma_n |a| |b| (Higham, section 3.1), plus gamma_(n-1) |plus|.
     """
     ar, n = a.ar, a.shape[-1]
-    value = ar.matmul(a.value, b.value)
-    multiplied = ar.floats(value)
+    value = multiplied = ar.matmul(a.value, b.value)
+    units = 2 if habits.CUT_PRODUCTS in ar.habits else 1
     if plus is not None:
         value = value + plus.value
     exact = not (a.error.any() or b.error.any())
@@ -381,11 +381,10 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         error = moved + (gamma_n + cut * (1 + gamma_n) + own) * reach + flushed + lost
         # A partial sum may be infinite though the whole is not.
         error = np.where(reach > ar.largest, np.inf, error)
-        narrowed = _narrowed(ar, multiplied, error)
-        error = error + narrowed * (2 if habits.CUT_PRODUCTS in ar.habits else 1)
+        error = _narrowed(ar, multiplied, error, units)
         if plus is not None:
             error = error + p + (gamma_p + ar.accuracy) * (plus.magnitude + p)
-            error = error + _narrowed(ar, ar.floats(value), error)
+            error = _narrowed(ar, value, error)
         return np.asarray(error)
 
     p_error = 0.0 if plus is None else plus.error
@@ -423,11 +422,11 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     return Bounded(ar, value, error, likely)
 
 
-def _narrowed(ar: Arithmetic, value: Array, error: Array) -> Array:
-    """Return what a sum in a wider dtype loses when it is rounded to its own."""
-    if ar.wide is ar or ar.wide.dtype == ar.dtype:
-        return np.zeros(())
-    return _rounded(ar, np.abs(value), error)
+def _narrowed(ar: Arithmetic, value: Any, error: Array, units: int = 1) -> Array:
+    """Return the error of a sum in a wider dtype once it is rounded to its own."""
+    if ar.wide.dtype == ar.dtype:
+        return error
+    return np.asarray(error + units * _rounded(ar, np.abs(ar.floats(value)), error))
 
 
 def _rounded(ar: Arithmetic, magnitude: Array, error: Array) -> Array:

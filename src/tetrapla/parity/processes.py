@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from tetrapla.backends import BUILT_IN, Backend, labelled
+from tetrapla.backends import BUILT_IN, Backend, labelled, of_label
 from tetrapla.parity import engine
 from tetrapla.parity.cases import Case
 from tetrapla.parity.engine import ERROR, Verdict
@@ -63,7 +63,7 @@ def _by_framework(names: Sequence[str]) -> list[list[str]]:
     """Return the backends of a framework on a device together: torch and torch.nn."""
     groups: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        plain, _, device = name.partition("@")
+        plain, device = of_label(name)
         framework = plain.split(".")[0] if plain in BUILT_IN else plain
         groups.setdefault((framework, device), []).append(name)
     return list(groups.values())

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tetrapla.backends import of_label
 from tetrapla.parity import deviations
 from tetrapla.parity.comparison import Comparison, median, str_of
 from tetrapla.parity.engine import ERROR, KNOWN, NO, NOT_RUN, Verdict
@@ -274,7 +275,7 @@ def _known(report: Report) -> Iterator[str]:
     """Yield the known deviations that were met, each with its cause."""
     for name in report.backends:
         mine = [v for v in report.verdicts if v.backend == name and v.status == KNOWN]
-        plain = name.partition("@")[0]
+        plain, _ = of_label(name)
         rows = (row for v in mine for row in deviations.of(plain, v.dtype))
         for row in dict.fromkeys(rows):
             met = [v for v in mine if row.habit in v.known]

@@ -124,29 +124,27 @@ class Seen:
 
 def atlas(document: Mapping[str, Any], concept: Concept) -> Iterator[Seen]:
     """Yield the rows of the atlas about the concept."""
-    from tetrapla.atlas.row import shown
+    from tetrapla.atlas.row import plain, shown
     from tetrapla.atlas.rows import ROWS
 
+    longer = tuple(map(plain, _longer(concept)))
     for row in ROWS:
-        if row.name in document["rows"] and _about(row, concept):
+        mine = any(map(row.matches, concept.words))
+        mine = mine and not plain(row.name).startswith(longer)
+        if row.name in document["rows"] and mine:
             seen = document["rows"][row.name]
             answers = ", ".join(f"{n} {shown(a)}" for n, a in seen["answers"].items())
             yield Seen(seen["title"], seen["example"], answers, seen["why"], seen["same"])
 
 
-def _about(row: Any, concept: Concept) -> bool:
-    """Return whether a row is about the concept, and not about a longer name's.
+def _longer(concept: Concept) -> set[str]:
+    """Return the words of other concepts in which the concept's own stand.
 
     Leaky ReLU's slope is found by "relu" too, but is none of ReLU's.
     """
-    from tetrapla.atlas.row import plain
-
-    longer = {
-        plain(word)
+    return {
+        word
         for other in CONCEPTS.values()
         for word in other.words
         if word not in concept.words and any(own in word for own in concept.words)
     }
-    return any(map(row.matches, concept.words)) and not plain(row.name).startswith(
-        tuple(longer)
-    )
