@@ -11,7 +11,10 @@ import support
 import tetrapla as tp
 from tetrapla.oracle.arithmetic import CUT, judge
 from tetrapla.oracle.bounded import cast, given
+from tetrapla.oracle.budgets import BUDGETS, ON_GPU
 from tetrapla.parity import engine, suite
+from tetrapla.parity.cases import ActivationCase, NetworkCase
+from tetrapla.spec import LossAndGradients
 from tetrapla.spec.precisions import PRECISIONS, limits, numpy_dtype, precision
 
 LOWER = ("tf32", "bfloat16", "float16")
@@ -181,3 +184,70 @@ def test_without_a_fast_loop_the_flag_is_looked_at_all_the_same():
     data = np.ones((1, 1)), np.ones((1, 1))
     with pytest.raises(tp.InvalidInputError, match="plain"):
         b.fit(net, net.init(seed=0), data, training, plain="yes")
+
+
+class Elsewhere:
+    """A backend that says it is on a device, and has some methods changed."""
+
+    def __init__(self, backend, device, name=None, **changed):
+        self._backend = backend
+        self.device = device
+        self.name = name or backend.name
+        vars(self).update(changed)
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+
+def test_a_gpus_primitives_have_budgets_of_their_own():
+    for name, budget in ON_GPU.items():
+        least = BUDGETS[name]
+        assert budget.float32 >= least.float32
+        assert budget.float64 >= least.float64
+    b = tp.load("numpy")
+    z = np.linspace(-4, -1, 101, dtype=np.float32).reshape(1, -1)
+    case = ActivationCase("sigmoid", "activation/sigmoid", tp.Sigmoid(), z)
+
+    def status(roundings, device):
+        def off(g, z):
+            a = b.activation(g, z).astype(float)
+            return (a * (1 + roundings * 2.0**-24)).astype(np.float32)
+
+        return engine.verdict(case, Elsewhere(b, device, activation=off)).status
+
+    assert (status(0, "cpu"), status(0, "gpu")) == ("agrees", "agrees")
+    assert (status(13, "cpu"), status(13, "gpu")) == ("differs", "agrees")
+    assert (status(26, "cpu"), status(26, "gpu")) == ("differs", "differs")
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_weight_that_is_not_cast_is_known_of_flax_on_a_gpu_alone(dtype):
+    """XLA may multiply by a float32 weight where it should be a half: xla#41605."""
+    b = tp.load("numpy", dtype=dtype)
+    net, mse = tp.Sequential(tp.Dense(2, 1)), tp.MeanSquaredError()
+    case = NetworkCase("cancels", "layer/dense", net, mse)
+    w = np.array([[1 + 2.0**-12], [-1]], np.float32)
+    one = np.ones((1, 1), numpy_dtype(dtype))
+    vars(case)["weights"] = {"0.weight": w, "0.bias": np.zeros(1, np.float32)}
+    vars(case)["data"] = np.ones((1, 2)), np.zeros((1, 1))
+    # x W = 2^-12, where it is 0 if W is cast; then (x W)^2 and its gradients
+    z = one / 2**12
+    dz = 2 * z
+    dw = np.full((2, 1), 2.0**-11, np.float32)
+    dx = np.array([[1, -1]], z.dtype) / 2**11
+    loss = np.float32(2.0**-24)
+    stages = {"0.z": z, "0.a": z, "loss": loss, "0.da": dz, "0.dz": dz}
+    stages |= {"0.weight.grad": dw, "0.bias.grad": dw[0], "input.grad": dx}
+    r = LossAndGradients(loss, {"0.weight": dw, "0.bias": dw[0]}, dx)
+    changed = {
+        "forward": lambda *asked, key=None: z,
+        "trace": lambda *asked, key=None: stages,
+        "loss_and_gradients": lambda *asked, key=None: r,
+    }
+
+    def status(name, device):
+        return engine.verdict(case, Elsewhere(b, device, name, **changed)).status
+
+    assert status("jax.flax", "gpu") == "known deviation"
+    assert status("jax.flax", "cpu") == "differs"
+    assert status("jax", "gpu") == "differs"

@@ -33,6 +33,7 @@ from tetrapla.spec.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from tetrapla.parity.cases import Case
+    from tetrapla.parity.engine import Verdict
     from tetrapla.parity.processes import Outcome
     from tetrapla.parity.report import Report
 
@@ -203,10 +204,10 @@ def _run(cases: "list[Case]", names: list[str], dtypes: tuple[str, ...]) -> "Out
         task = progress.add_task("", total=total)
         said, done = time.monotonic(), 0
 
-        def on_verdict(case: str, backend: str, dtype: str) -> None:
+        def on_verdict(verdict: "Verdict") -> None:
             nonlocal said, done
             done += 1
-            name = f"{case} {backend} {dtype}"
+            name = f"{verdict.case} {verdict.backend} {verdict.dtype}"
             progress.update(task, advance=1, description=name)
             # In a log there is no bar: a line now and then instead.
             if not console.is_terminal and time.monotonic() - said > QUIET:

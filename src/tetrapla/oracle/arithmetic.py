@@ -47,6 +47,7 @@ class Arithmetic(Hashable, Protocol):
     lost: float  # of a matrix product, beside the largest elements of row and column
     bounds: bool  # without them, all errors are 0: for values alone
     habits: frozenset[str]
+    gpu: bool  # whose primitives have budgets of their own
     wide: "Arithmetic"
 
     def product_accuracy(self, n: int) -> float:
@@ -104,12 +105,17 @@ class _Judged:
     """The numbers of the mode that is judged (spec/precisions.py)."""
 
     def __init__(
-        self, mode: str, bounds: bool = True, habits: frozenset[str] = frozenset()
+        self,
+        mode: str,
+        bounds: bool = True,
+        habits: frozenset[str] = frozenset(),
+        gpu: bool = False,
     ) -> None:
         kinds = precision(mode)
         found = limits(kinds.data)
         self.bounds = bounds
         self.habits = habits
+        self.gpu = gpu
         self.dtype = kinds.data
         self.unit = found.unit
         self.tiny = found.tiny
@@ -119,7 +125,9 @@ class _Judged:
             self.sums = CUT
         elif mode == "tf32":
             self.sums, self.operands = CUT, TF32
-        self.wide: Any = judge(kinds.weights) if mode != kinds.weights else self
+        self.wide: Any = self
+        if mode != kinds.weights:
+            self.wide = _judge(kinds.weights, habits, gpu)
 
 
 class Float64(_Judged):
@@ -204,13 +212,12 @@ def admitting(habits: Iterable[str]) -> Iterator[None]:
         _admitted.reset(before)
 
 
-def judge(dtype: str) -> Arithmetic:
+def judge(dtype: str, device: str = "cpu") -> Arithmetic:
     """Return the arithmetic that judges the data of a backend of the dtype."""
-    return _judge(dtype, _admitted.get())
+    return _judge(dtype, _admitted.get(), device != "cpu")
 
 
 @cache  # the same object each time: what is computed with it is kept
-def _judge(dtype: str, habits: frozenset[str]) -> Arithmetic:
-    if dtype == "float64":
-        return Pairs(dtype, habits=habits)
-    return Float64(dtype, habits=habits)
+def _judge(dtype: str, habits: frozenset[str], gpu: bool) -> Arithmetic:
+    kind = Pairs if dtype == "float64" else Float64
+    return kind(dtype, habits=habits, gpu=gpu)

@@ -232,7 +232,7 @@ class Bounded:
         """Return the elementary function of the argument, by its name."""
         value = self.ar.array(self.ar.apply(function, self.value))
         x, f = self.floats, self.ar.floats(value)
-        budget: Any = roundings(function, self.ar.dtype, x)
+        budget: Any = roundings(function, self.ar.dtype, x, gpu=self.ar.gpu)
         if function in _GAPS:  # far out, tanh and erf are exactly 1 in every library
             gap = _GAPS[function](x)
             saturated = gap < SATURATED * self.ar.unit
@@ -280,7 +280,7 @@ def _result(
     """
     ar = operands[0].ar
     if budget is None:
-        budget = roundings(name, ar.dtype)
+        budget = roundings(name, ar.dtype, gpu=ar.gpu)
     result = Bounded(ar, value)
     if not ar.bounds:
         return result
@@ -441,7 +441,11 @@ def cast(ar: Arithmetic, x: "Bounded | Array") -> Bounded:
     if not isinstance(x, Bounded):
         with np.errstate(over="ignore"):
             rounded = np.asarray(x).astype(numpy_dtype(ar.dtype))
-        return given(ar, rounded.astype(np.float64))
+        result = given(ar, rounded.astype(np.float64))
+        if habits.NO_CASTS in ar.habits:
+            left = np.abs(result.value - np.asarray(x, np.float64))
+            result.error = result.likely = result.error + left
+        return result
     if x.ar.dtype == ar.dtype or ar.unit < x.ar.unit:  # the same, or wider
         result = Bounded(ar, ar.array(x.value), x.error, x.likely)
         result.became = x.infinite

@@ -77,3 +77,6 @@ SOFTPLUS_THRESHOLD: Final = "softplus is z, or exp(z), beyond a threshold"
 
 # A product that was added up in float32 is cut to bfloat16, and not rounded.
 CUT_PRODUCTS: Final = "products are cut to bfloat16"
+
+# A float32 weight is multiplied as it is, where it should be cast to a half.
+NO_CASTS: Final = "casts to halves are left out"

@@ -175,7 +175,8 @@ def with_known(case: Case, backend: Backend, found: list[Examined]) -> list[Exam
 
     Each row of the table is tried by itself, then all of them together.
     """
-    rows = [row.habit for row in deviations.of(backend.name, backend.dtype)]
+    whose = backend.name, backend.dtype, backend.device
+    rows = [row.habit for row in deviations.of(*whose)]
     attempts = [[habit] for habit in rows] + ([rows] if len(rows) > 1 else [])
     for habits in attempts:
         if all(e.comparison.agrees for e in found):

@@ -5,7 +5,7 @@ of which every backend had the same inputs are compared (Check.shared); later
 stages of a pass start from numbers that already differ by their rounding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -74,6 +74,12 @@ class Pairwise:
         """Take over what another suite kept of other backends."""
         for key, kept in other._kept.items():
             self._kept.setdefault(key, kept).got.update(kept.got)
+
+    def sort(self, ids: Sequence[str]) -> None:
+        """Put the tensors in this order of their cases."""
+        place = {name: i for i, name in enumerate(ids)}
+        kept = sorted(self._kept.items(), key=lambda item: place[item[0][0]])
+        self._kept = dict(kept)
 
     def pairs(self) -> Iterator[Pair]:
         """Yield every pair of backends in every tensor."""

@@ -275,8 +275,8 @@ def _known(report: Report) -> Iterator[str]:
     """Yield the known deviations that were met, each with its cause."""
     for name in report.backends:
         mine = [v for v in report.verdicts if v.backend == name and v.status == KNOWN]
-        plain, _ = of_label(name)
-        rows = (row for v in mine for row in deviations.of(plain, v.dtype))
+        plain, device = of_label(name)
+        rows = (row for v in mine for row in deviations.of(plain, v.dtype, device))
         for row in dict.fromkeys(rows):
             met = [v for v in mine if row.habit in v.known]
             dtypes = " and ".join(sorted({v.dtype for v in met}))
