@@ -171,39 +171,93 @@ def test_float64_fails_beside_float32(monkeypatch):
     assert "another formula" in result.stdout
 
 
-def test_processes_give_what_one_process_gives():
+@pytest.mark.parametrize("cores", [1, 4])
+def test_processes_give_what_one_process_gives(monkeypatch, cores):
     """Verdicts and pairs are those of engine.run, in its order."""
     support.backend("torch", "float32")
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(processes, "FEWEST", 2)
     chosen = [c for c in cases() if c.id.startswith(("activation/elu", "layer/differ"))]
     names, dtypes = ["numpy", "torch"], ["float64", "float32"]
     heard = []
-    found, kept, absent = processes.run(
-        names, dtypes, chosen, lambda *words: heard.append(words)
-    )
+    found, kept, absent = processes.run(names, dtypes, chosen, heard.append)
     pairwise = Pairwise()
     loaded = [load(name, dtype=dtype) for name in names for dtype in dtypes]
     alone = list(engine.run(chosen, loaded, on_check=pairwise))
     assert repr(found) == repr(alone)  # as text, in which NaN is itself
-    assert sorted(heard) == sorted((v.case, v.backend, v.dtype) for v in found)
+    assert sorted(map(repr, heard)) == sorted(map(repr, found))
     assert list(kept.pairs()) == list(pairwise.pairs())
     assert not absent
 
 
-def _dies_unless_numpy(names, dtypes, ids):
-    if names != ["numpy"]:
-        os._exit(1)
-    return processes._run(names, dtypes, ids)
+GROUPS = [
+    ["numpy"],
+    ["torch", "torch.nn"],
+    ["jax"],
+    ["torch@gpu"],
+    ["jax@gpu", "jax.flax@gpu"],
+]
 
 
-def test_a_process_that_dies_fails_its_backend_and_no_other(monkeypatch):
-    monkeypatch.setattr(processes, "_run", _dies_unless_numpy)
-    chosen = [c for c in cases() if c.id == "activation/elu"]
-    found, _, _ = processes.run(["numpy", "torch"], ["float32"], chosen)
-    assert [(v.backend, v.status) for v in found] == [
-        ("numpy", "agrees"),
-        ("torch", "error"),
-    ]
-    assert found[1].message == "the process of torch ended abruptly"
+@pytest.mark.parametrize("cores", [1, 2, 5, 8, 16, 200])
+@pytest.mark.parametrize("count", [1, 40, 264])
+def test_each_group_runs_each_case_once(monkeypatch, cores, count):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    ids = [f"case {i}" for i in range(count)]
+    shards = processes._shards(GROUPS, ids)
+    for group in GROUPS:
+        dealt = [i for shard in shards if shard.names == group for i in shard.ids]
+        assert sorted(dealt) == sorted(ids)
+    assert len(shards) <= max(len(GROUPS), min(cores, processes.MOST))
+
+
+def test_spare_cores_go_to_the_slowest_framework(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    shards = processes._shards(GROUPS, list(map(str, range(264))))
+    assert len(shards) == 16
+    assert [shard.names for shard in shards[:8]] == [GROUPS[-1]] * 8
+    assert [shard.names for shard in shards[-3:]] == [["torch@gpu"], GROUPS[1], ["numpy"]]
+    few = processes._shards(GROUPS, ["a", "b"])
+    assert len(few) == len(GROUPS)
+
+
+def _dies_in_the_second_case(names, dtypes, ids):
+    if names == ["numpy"]:
+        return processes._run(names, dtypes, ids)
+    processes._run(names, dtypes, ids[:1])
+    os._exit(1)
+
+
+def _fails(names, dtypes, ids):
+    if names == ["numpy"]:
+        return processes._run(names, dtypes, ids)
+    raise RuntimeError("no driver")
+
+
+@pytest.mark.parametrize(
+    ("stub", "of_torch", "message"),
+    [
+        (_dies_in_the_second_case, ["agrees", "error", "error"], "ended abruptly"),
+        (_fails, ["error"] * 3, "failed with RuntimeError: no driver"),
+    ],
+)
+def test_a_process_that_dies_fails_its_backend_and_no_other(
+    monkeypatch, stub, of_torch, message
+):
+    support.backend("torch", "float32")
+    monkeypatch.setattr(processes, "_run", stub)
+    chosen = [c for c in cases() if c.id.startswith("activation/elu")]
+    chosen = [c for c in chosen if "float32" in c.dtypes][:3]
+    heard = []
+    found, _, _ = processes.run(["numpy", "torch"], ["float32"], chosen, heard.append)
+    status = {
+        name: [v.status for v in found if v.backend == name] for name in ("numpy", "torch")
+    }
+    assert status == {"numpy": ["agrees"] * len(chosen), "torch": of_torch}
+    missing = next(v for v in found if v.status == "error")
+    where = f"not yet through with {missing.case}"
+    assert missing.message == f"the process of torch {message}, {where}"
+    assert sorted(map(repr, heard)) == sorted(map(repr, found))
 
 
 def _unavailable_unless_numpy(names, dtypes, ids):

@@ -6,6 +6,7 @@
                             peers, written the way their documentation
                             teaches, and the floor
     measure.py              one process per framework; medians and ratios
+    device_worker.py        what a framework calls a device, asked in its process
     chart.py                the figure
     scaling.py              how cost grows: the points, and what is found there
     scaling_worker.py       its measuring, in a framework's process

@@ -23,6 +23,8 @@ def svg(contests: Sequence[Contest], about: Mapping[str, Any]) -> Markup:
         parts += _panel(contest, top)
         top += own
     where = f"{about['processor']}, {about['cores']} cores, {about['date']}"
+    if "gpu" in about:
+        where = f"{about['gpu']}, {where}"
     return element(
         "svg",
         element("title", "Training steps per second", id="speed-title"),

@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+RIVALS = ("peer", "loop")  # the kinds that ours are compared with
+
 
 @dataclass(frozen=True)
 class Contestant:
     """A way to train, or a floor.
 
     `run` trains for all epochs and returns the last loss, or None for a
-    floor; `steps` is how many steps that is; `why` says what it is.
+    floor; it returns when the device has done it all. `steps` is how many
+    steps that is; `why` says what it is.
     """
 
     name: str
@@ -28,6 +31,14 @@ class Contestant:
     why: str
     steps: int
     run: Callable[[], float | None]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A way to train that cannot be measured here."""
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -68,13 +79,29 @@ class Result:
         }
 
 
-def contest(contestants: Sequence[Contestant], repeats: int) -> Iterator[Result]:
-    """Let all train in turn."""
-    firsts, losses = [], []
+def contest(
+    contestants: Sequence[Contestant], repeats: int, failed: dict[str, str] | None = None
+) -> Iterator[Result]:
+    """Let all train in turn.
+
+    Where there is `failed`, a rival that fails in its first run goes there
+    with its error, and the others train on.
+    """
+    able, firsts, losses = [], [], []
     for each in contestants:
         began = time.perf_counter()
-        losses.append(each.run())
+        try:
+            loss = each.run()
+        except Exception as error:
+            if failed is None or each.kind not in RIVALS:
+                raise
+            said = str(error).strip().splitlines() or [""]
+            failed[each.name] = f"{type(error).__name__}: {said[0]}"
+            continue
+        able.append(each)
+        losses.append(loss)
         firsts.append(time.perf_counter() - began)
+    contestants = able
     seconds: list[list[float]] = [[] for _ in contestants]
     for turn in range(repeats):
         for i in range(len(contestants)):

@@ -2,10 +2,12 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
+import tetrapla as tp
 from tetrapla.benchmarks.contest import Contestant
 from tetrapla.benchmarks.ours import ours
 from tetrapla.benchmarks.problems import Array, Problem
@@ -27,6 +29,13 @@ def contestants(problem: Problem) -> list[Contestant]:
             "NumPy floor", "floor", "products and Adam", problem.passes, floor(problem)
         ),
     ]
+
+
+@contextmanager
+def scope(device: str) -> Iterator[str]:
+    """Refuse any device but the CPU."""
+    tp.load("numpy", device)
+    yield "cpu"
 
 
 def sklearn(problem: Problem) -> Callable[[], float]:

@@ -13,7 +13,7 @@ def ours(problem: Problem, names: Sequence[str]) -> list[Contestant]:
 
 
 def _fit(problem: Problem, name: str) -> Contestant:
-    backend, net = tp.load(name), problem.net()
+    backend, net = tp.load(name, problem.device), problem.net()
     weights, data = net.init(seed=0), problem.data()
     training = training_of(problem, name)
 

@@ -1,7 +1,7 @@
 """What is trained: handwritten digits by a small and a large network, or noise."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Problem:
     passes: int  # of a floor
     n: int = 1438
     compiled: bool = True  # with torch.compile, which takes half a minute
+    device: str = "cpu"
 
     @property
     def steps(self) -> int:
@@ -64,3 +65,14 @@ class Noise(Problem):
 
 SMALL = Problem("small", (128, 64), 32, epochs=20, passes=500)
 LARGE = Problem("large", (1024, 1024), 128, epochs=3, passes=20)
+
+
+def asked(name: str, device: str = "cpu", quick: bool = False) -> Problem:
+    """Return a problem on a device, or its shorter form."""
+    problem = replace({"small": SMALL, "large": LARGE}[name], device=device)
+    if device != "cpu" and name == "large":  # else it ends after milliseconds
+        problem = replace(problem, epochs=60, passes=500)
+    if quick:
+        epochs, passes = max(3, problem.epochs // 4), max(50, problem.passes // 10)
+        problem = replace(problem, epochs=epochs, passes=passes, compiled=False)
+    return problem

@@ -24,7 +24,9 @@ class Shares:
         return {"backend": self.backend, "results": rows}
 
 
-def shares(frameworks: Sequence[str], repeats: int, quick: bool) -> Iterator[Shares]:
+def shares(
+    frameworks: Sequence[str], repeats: int, quick: bool, device: str = "cpu"
+) -> Iterator[Shares]:
     """Yield what was found of each backend, as its framework's process ends.
 
     Raises
@@ -33,7 +35,7 @@ def shares(frameworks: Sequence[str], repeats: int, quick: bool) -> Iterator[Sha
         If a process failed; with what it wrote.
     """
     for framework in frameworks:
-        how = str(repeats), "quick" if quick else "whole"
+        how = str(repeats), "quick" if quick else "whole", device
         for backend, rows in in_process("settings_worker", framework, *how).items():
             given = ({**row, "seconds": tuple(row["seconds"])} for row in rows)
             yield Shares(backend, tuple(Result(**row) for row in given))

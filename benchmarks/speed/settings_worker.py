@@ -12,13 +12,14 @@ import numpy as np
 import tetrapla as tp
 from tetrapla.benchmarks.contest import Contestant, contest
 from tetrapla.benchmarks.ours import training_of
-from tetrapla.benchmarks.problems import SMALL, Problem
+from tetrapla.benchmarks.problems import Problem, asked
 from tetrapla.benchmarks.scaling_worker import BACKENDS
 
 
 def contestants(problem: Problem, name: str) -> Iterator[Contestant]:
     """Yield a run of a backend without any setting, and one with each."""
-    backend, net, data = tp.load(name), problem.net(), problem.data()
+    backend, net = tp.load(name, problem.device), problem.net()
+    data = problem.data()
     digits = tp.data.digits()
     held_out = digits.x_test.astype(np.float32), digits.y_test
     plain = training_of(problem, name)
@@ -67,8 +68,8 @@ def with_dropout(net: tp.Sequential) -> tp.Sequential:
     return tp.Sequential(*layers, net.layers[-1])
 
 
-def main(framework: str, repeats: str, quick: str) -> None:
-    problem = replace(SMALL, epochs=5) if quick == "quick" else SMALL
+def main(framework: str, repeats: str, quick: str, device: str) -> None:
+    problem = asked("small", device, quick == "quick")
     found = {
         name: [asdict(r) for r in contest(list(contestants(problem, name)), int(repeats))]
         for name in BACKENDS[framework]

@@ -2,20 +2,22 @@
 
 import json
 import sys
-from dataclasses import replace
 from importlib import import_module
 
-from tetrapla.benchmarks import problems
-from tetrapla.benchmarks.contest import contest
+from tetrapla.benchmarks.contest import LeftOut, contest
+from tetrapla.benchmarks.problems import asked
 
 
-def main(framework: str, problem: str, repeats: str, quick: str) -> None:
-    asked: problems.Problem = getattr(problems, problem.upper())
-    if quick == "quick":
-        asked = replace(asked, epochs=min(asked.epochs, 5), passes=50, compiled=False)
+def main(framework: str, problem: str, repeats: str, quick: str, device: str) -> None:
     module = import_module(f"tetrapla.benchmarks.of_{framework}")
-    results = contest(module.contestants(asked), int(repeats))
-    print(json.dumps([result.data() for result in results]))
+    failed: dict[str, str] = {}
+    with module.scope(device):
+        every = module.contestants(asked(problem, device, quick == "quick"))
+        able = [each for each in every if not isinstance(each, LeftOut)]
+        results = list(contest(able, int(repeats), failed))
+    left_out = {each.name: each.why for each in every if isinstance(each, LeftOut)}
+    rows = [result.data() for result in results]
+    print(json.dumps({"results": rows, "left_out": left_out, "failed": failed}))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from tetrapla.spec.threefry import Key
 from . import (
     activations,
     fast,
+    graphs,
     losses,
     mixed,
     optimizers,
@@ -176,7 +177,7 @@ class Backend:
     losses: Any = losses
     training: Any = training
     fast: Any = fast
-    fast_in_halves = False  # fast.py derives for one dtype
+    fast_on_gpu: Any = graphs
     dense: Any = Dense
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
@@ -191,7 +192,8 @@ class Backend:
         self.place = there[device]
         if spec.precision(dtype).mixed:
             self.dense = mixed.Dense
-            self.fast = self.fast if self.fast_in_halves else None
+        if self.place.type == "cuda":
+            self.fast = self.fast_on_gpu
 
     def scope(self) -> AbstractContextManager[None]:
         """Return the modes in which this backend computes."""

@@ -6,9 +6,10 @@ that are there already; relu, dropout and the gradient of the softmax
 cross-entropy work in place, and autograd derives any other. The weights
 are one vector, of which the layers' are views, so that a rule is called
 once for all, Adam as torch's fused kernel; rows, masks and losses are
-those of many steps at once.
+those of many steps at once. Halves are multiplied as in mixed.py.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +29,11 @@ from tetrapla.spec import (
 )
 
 from . import layers, losses
-from .activations import activation, activation_gradient
-from .optimizers import Optimizer
+from .activations import activation, activation_gradient, wide
+from .optimizers import Optimizer, Rate, Step
 
 NUMBERS = 2**20  # of a stretch, in its widest layer
-WORDS = {torch.float32: torch.int32, torch.float64: torch.int64}
+WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
 threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
@@ -45,6 +46,7 @@ class Dense:
         gradients: list[Tensor],
         batch: int,
         first: bool,
+        dtype: torch.dtype,
     ) -> None:
         self.first = first
         self.weight = layer.weight.detach()
@@ -54,13 +56,24 @@ class Dense:
         self.relu = isinstance(layer.activation, ReLU)
         self.identity = isinstance(layer.activation, Identity)
         inputs, outputs = self.weight.shape
-        self.z = self.weight.new_empty(batch, outputs)
+        like = self.weight.to(dtype)
+        self.z = like.new_empty(batch, outputs)
         self.a = torch.empty_like(self.z)
-        self.dx = self.weight.new_empty(batch, inputs)
+        self.dx = like.new_empty(batch, inputs)
+
+    def linear(self, x: Tensor) -> None:
+        torch.addmm(self.bias, x, self.weight, out=self.z)
+
+    def gradients(self, x: Tensor, dz: Tensor) -> None:
+        torch.mm(x.t(), dz, out=self.weight_grad)
+        torch.sum(dz, 0, out=self.bias_grad)
+
+    def input_gradient(self, dz: Tensor) -> Tensor:
+        return torch.mm(dz, self.weight.t(), out=self.dx)
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x
-        torch.addmm(self.bias, x, self.weight, out=self.z)
+        self.linear(x)
         if self.identity:
             return self.z
         if self.relu:
@@ -74,11 +87,32 @@ class Dense:
         elif not self.identity:
             with torch.enable_grad():
                 dz = activation_gradient(self.activation, self.z, da)
-        torch.mm(self.x.t(), dz, out=self.weight_grad)
-        torch.sum(dz, 0, out=self.bias_grad)
+        self.gradients(self.x, dz)
         if self.first:  # nobody asks for the gradient of the data
             return dz
-        return torch.mm(dz, self.weight.t(), out=self.dx)
+        return self.input_gradient(dz)
+
+
+class Mixed(Dense):
+    """Dense for halves: mixed.py, for one batch size."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.half = self.weight.to(self.z.dtype)  # as it is now
+        self.half_grad = torch.empty_like(self.half)
+
+    def linear(self, x: Tensor) -> None:
+        self.half.copy_(self.weight)
+        xw = torch.mm(x, self.half, out=self.a)
+        torch.add(xw, self.bias, out=self.z)
+
+    def gradients(self, x: Tensor, dz: Tensor) -> None:
+        torch.mm(x.t(), dz, out=self.half_grad)
+        self.weight_grad.copy_(self.half_grad)
+        torch.sum(wide(dz), 0, out=self.bias_grad)
+
+    def input_gradient(self, dz: Tensor) -> Tensor:
+        return torch.mm(dz, self.half.t(), out=self.dx)
 
 
 class Dropout:
@@ -90,15 +124,16 @@ class Dropout:
 
     def __init__(self, layer: layers.Dropout, like: Tensor) -> None:
         self.keep, self.place = layer.keep, layer.place
+        self.masks: Iterator[Tensor] = iter(())
         self.a = torch.empty_like(like)  # (batch, inputs)
-        self.word = WORDS[like.dtype]
+        self.word = WORDS[like.dtype.itemsize]
 
-    def draw(self, keys: Any) -> None:
-        """Draw the masks of the steps of these keys."""
+    def draw(self, keys: Any) -> Tensor:
+        """Return the masks of the steps of these keys."""
         shape = tuple(self.a.shape)
         kept = bulk.masks(keys, self.place, self.keep, shape)
         masks = torch.from_numpy(kept).to(self.a.device, self.word)
-        self.masks = iter(masks.neg_())
+        return masks.neg_()
 
     def forward(self, x: Tensor) -> Tensor:
         self.mask = next(self.masks)
@@ -135,6 +170,7 @@ class Steps(Together):
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.x, self.y, self.l2 = x, y, l2
+        self.dtype = x[:1].dtype
         weights = model.weights()
         self.gradients = {
             n: torch.zeros_like(w) for n, w in weights.items()
@@ -162,7 +198,9 @@ class Steps(Together):
             and not hyper.amsgrad
         )
         self.t = self.theta.new_zeros(())  # of float32, as the kernel's
-        outputs = list(weights.values())[-1].numel()
+        widths = [w.shape[-1] for w in weights.values()]
+        self.most = NUMBERS // max(x.shape[1], *widths)  # samples
+        outputs = widths[-1]
         self.no_outputs = self.theta.new_empty(0, outputs)
 
     def network(self, batch: int) -> list[Dense | Dropout]:
@@ -171,71 +209,93 @@ class Steps(Together):
             return self.networks[batch]
         made: list[Dense | Dropout] = []
         width = self.x.shape[1]
+        dense = Mixed if self.dtype.itemsize == 2 else Dense
         for i, layer in enumerate(self.model.children()):
             if isinstance(layer, layers.Dropout):
                 like = self.theta.new_empty(batch, width)
-                made.append(Dropout(layer, like))
+                made.append(Dropout(layer, like.to(self.dtype)))
             elif isinstance(layer, layers.Dense):
                 names = f"{i}.weight", f"{i}.bias"
                 g = [self.gradients[name] for name in names]
-                made.append(Dense(layer, g, batch, first=i == 0))
+                given = layer, g, batch, i == 0, self.dtype
+                made.append(dense(*given))
                 width = layer.weight.shape[1]
         self.networks[batch] = made
         return made
 
-    @torch.no_grad()
-    def run(self, stretch: Stretch, start: int, stop: int) -> Any:
-        part = stretch.part(start, stop)
+    def samples(self, part: Stretch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and labels of all steps."""
         x, y = self.x[part.rows], self.y[part.rows]
         if isinstance(self.loss, SoftmaxCrossEntropy):
             y = losses.one_hot(y, self.no_outputs)
+        return x, y
+
+    def dropouts(self, batch: int) -> list[Dropout]:
+        network = self.network(batch)
+        return [each for each in network if isinstance(each, Dropout)]
+
+    @torch.no_grad()
+    def run(self, stretch: Stretch, start: int, stop: int) -> Any:
+        part = stretch.part(start, stop)
+        x, y = self.samples(part)
         for batch in set(part.sizes):
-            for layer in self.network(batch):
-                if isinstance(layer, Dropout):
-                    layer.draw(part.keys_of(batch))
+            for layer in self.dropouts(batch):
+                layer.masks = iter(layer.draw(part.keys_of(batch)))
         outputs = []
         for rows, eta in part.batches():
-            network = self.network(rows.stop - rows.start)
             a = x[rows]  # forward
-            for layer in network:
-                a = layer.forward(a)
-            outputs.append(a.clone())
-            da = self.loss_gradient(a, y[rows])  # gradient
-            for layer in reversed(network):
-                da = layer.backward(da)
-            self.update(eta)  # update
+            outputs.append(self.gradient(a, y[rows]).clone())
+            self.update(eta)
+        each = self.losses(torch.cat(outputs), y)
+        return part.reduced(each.cpu().numpy(), self.loss)
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of each sample."""
         each = replace(self.loss, reduction="none")
-        values = losses.loss(each, torch.cat(outputs), y)
-        return part.reduced(values.cpu().numpy(), self.loss)
+        return losses.loss(each, outputs, y)
+
+    def gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        """Make the gradients of the weights, and return the outputs."""
+        network = self.network(len(x))
+        a = x  # forward
+        for layer in network:
+            a = layer.forward(a)
+        da = self.loss_gradient(a, y)  # gradient
+        for layer in reversed(network):
+            da = layer.backward(da)
+        return a
 
     def loss_gradient(self, outputs: Tensor, y: Tensor) -> Tensor:
         if isinstance(self.loss, SoftmaxCrossEntropy):
-            da = torch.softmax(outputs, 1)
+            da = torch.softmax(wide(outputs), 1)
             # rows that add up to 1, but for rounding
             if self.y.ndim == 2:
                 da.mul_(y.sum(1, keepdim=True))
             da.sub_(y)
-            return (
-                da.div_(len(y)) if self.loss.reduction == "mean" else da
-            )
+            if self.loss.reduction == "mean":
+                da.div_(len(y))
+            return da.to(self.dtype)
         with torch.enable_grad():
             outputs = outputs.detach().requires_grad_()
             value = losses.loss(self.loss, outputs, y)
             return torch.autograd.grad(value, outputs)[0]
 
     def update(self, eta: float) -> None:
+        group = self.optimizer.param_groups[0]
+        group["t"] += 1
+        self.t.fill_(group["t"])
+        self.rule(group["t"], eta)
+
+    def rule(self, t: Step, eta: Rate) -> None:
         optimizer, theta = self.optimizer, self.theta
         if self.l2 != 0:
             for g, w in self.matrices:
                 g.add_(w, alpha=self.l2)
-        group = optimizer.param_groups[0]
-        group["t"] += 1
         g = optimizer.decay(theta, self.g, eta)
         if not self.fused:
-            optimizer.update(theta, g, self.slots, group["t"], eta)
+            optimizer.update(theta, g, self.slots, t, eta)
             return
         hyper = optimizer.hyper
-        self.t.fill_(group["t"])
         # what torch.optim.Adam(fused=True) calls in the end
         torch._fused_adam_(
             [theta],
@@ -276,8 +336,7 @@ def fit(
     x: Any,
     y: Any,
     loop: Loop,
+    kind: type[Steps] = Steps,
 ) -> None:
-    steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
-    widths = [w.shape[-1] for w in model.weights().values()]
-    most = NUMBERS // max(x.shape[1], *widths)
-    loop.train(steps, len(x), most)
+    steps = kind(model, loss, optimizer, x, y, loop.training.l2)
+    loop.train(steps, len(x), steps.most)

@@ -14,20 +14,25 @@ from torch import Tensor
 from tetrapla import spec
 
 Slots = dict[str, Tensor]
-Step = int  # counted from 1
+Step = int | Tensor  # counted from 1; a tensor on a GPU: graphs.py
 Rate = float | Tensor  # a tensor of many, to broadcast: sweep.py
 
 
-def root(v: Tensor, eps: float, place: str) -> Tensor:
+def root(v: Tensor, eps: Rate, place: str) -> Tensor:
     """Return sqrt(v) + eps, or sqrt(v + eps)."""
     if place == "inside":
         return (v + eps).sqrt_()
     return v.sqrt().add_(eps)
 
 
-def bias_correction(beta: float, t: Step) -> float:
-    """Return 1 - beta^t, in float64, without cancelling."""
-    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
+def bias_correction(beta: float, t: Step) -> Rate:
+    """Return 1 - beta^t, without cancelling."""
+    if beta == 0:
+        return 1.0
+    exponent = t * math.log(beta)  # float64, but for a tensor
+    if isinstance(exponent, Tensor):
+        return -torch.expm1(exponent)
+    return -math.expm1(exponent)
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -167,7 +172,7 @@ class Adam(Optimizer):
         # 5. where epsilon stands
         eps, place = self.hyper.eps, self.hyper.eps_place
         if place == "uncorrected":
-            eps = eps / math.sqrt(c2)
+            eps = eps / c2**0.5
         # 6. the step
         theta.sub_(eta * m_hat / root(v_hat, eps, place))
 

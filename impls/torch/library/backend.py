@@ -30,7 +30,7 @@ class Backend(backend.Backend):
     losses = losses
     training = training
     fast = fast
-    fast_in_halves = True
+    fast_on_gpu = fast
     fit_rates: Any = None  # the library's optimizer has one rate
 
     @backend.scoped

@@ -4,7 +4,7 @@ With `--settings`: what dropout, early stopping ... cost. With `--scaling`:
 how its cost grows.
 
 No verdict: it exits with 0 whatever the figures are; 1: a framework's
-process failed; 2: misuse.
+process failed, or a loop of another's in it; 2: misuse.
 """
 
 import json
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Of each run; 9, with --quick or --scaling 3.",
 )
+@click.option(
+    "--device",
+    default="cpu",
+    metavar="cpu|gpu|gpu:N",
+    help="Where all train; on a GPU without numpy, which has none.",
+)
 @click.option("--quick", is_flag=True, help="Shorter runs: a few minutes in all.")
 @click.option("--svg", "figure", type=FILE, metavar="FILE", help="Draw the figure to FILE.")
 @click.option(
@@ -64,6 +70,7 @@ def bench(
     frameworks: tuple[str, ...],
     problems: tuple[str, ...],
     repeats: int | None,
+    device: str,
     quick: bool,
     figure: Path | None,
     settings: bool,
@@ -75,7 +82,9 @@ def bench(
     In each framework's process everybody trains in turn: fit, what a user
     would pick instead, loops written by hand, and the floor, which is the
     time of the network's matrix products and of one pass of Adam over its
-    weights. Figures move with the machine: what counts is the ratios.
+    weights. Figures move with the machine: what counts is the ratios. All
+    compute in float32, which is never TF32. A peer whose package is not
+    installed is left out.
 
     With --settings fit trains the small network with dropout, early stopping,
     a schedule, checkpoints, reports and metrics, each in turn with a run
@@ -96,6 +105,7 @@ def bench(
     check_folders(figure, path)
     if settings and (scaling or figure is not None):
         raise Refusal("--settings has no figure, and is a form of its own")
+    named = bool(frameworks)
     frameworks = frameworks or tuple(
         name for name in measure.FRAMEWORKS if not measure.missing(name)
     )
@@ -108,19 +118,28 @@ def bench(
     for name in frameworks:
         if lacking := measure.missing(name):
             raise Refusal(f"the benchmark of {name} needs {', '.join(lacking)}")
+    if scaling and device != "cpu":
+        raise Refusal("--scaling measures the process's memory, and a GPU has its own")
+    names, absent = _having(device, frameworks, named)
+    frameworks = tuple(names)
+    gpu = None if device == "cpu" else ", ".join(dict.fromkeys(names.values()))
     console = Console()
-    about = measure.machine()
+    about = measure.machine(device, gpu)
     versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    where = "" if gpu is None else f"{gpu} ({device}), "
     console.print(
-        f"{about['processor']}, {about['cores']} cores, {about['system']}, Python "
+        f"{where}{about['processor']}, {about['cores']} cores, {about['system']}, Python "
         f"{about['python']}, {about['date']}\n{versions}",
         highlight=False,
     )
+    for name, why in absent.items():
+        console.print(f"{name} is left out: {why}", highlight=False)
+    failed: list[str] = []
     draw: Callable[[], Markup]
     try:
         if settings:
             every = []
-            for share in shares(frameworks, repeats or (3 if quick else 9), quick):
+            for share in shares(frameworks, repeats or (3 if quick else 9), quick, device):
                 every.append(share)
                 show_shares(console, share)
             report = {"settings": [each.data() for each in every]}
@@ -133,9 +152,11 @@ def bench(
             draw = partial(scaling_chart.svg, costs, about)
         else:
             found = []
-            how = frameworks, problems, repeats or (3 if quick else 9), quick
+            how = frameworks, problems, repeats or (3 if quick else 9), quick, device
             for contest in measure.measure(*how):
                 found.append(contest)
+                who = f"{contest.framework}, {contest.problem} network"
+                failed += [f"{name} ({who})" for name in contest.failed]
                 show(console, contest)
             report = {"contests": [contest.data() for contest in found]}
             draw = partial(chart.svg, found, about)
@@ -143,11 +164,45 @@ def bench(
         raise click.ClickException(str(error)) from error
     if path is not None:
         whole: dict[str, Any] = {"machine": about, "quick": quick} | report
+        whole["left_out"] = absent
         with written(path):
             write_atomically(path, (json.dumps(whole, indent=1) + "\n").encode())
     if figure is not None:
         with written(figure):
             write_atomically(figure, f"{draw()}\n".encode())
+    if failed:
+        raise click.ClickException(f"failed: {', '.join(failed)}")
+
+
+def _having(
+    device: str, frameworks: tuple[str, ...], named: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what frameworks call the device, and why others have none such.
+
+    A framework that was named is not left out: it is refused.
+    """
+    from tetrapla.backends import load
+    from tetrapla.benchmarks import measure
+    from tetrapla.spec import BackendUnavailableError, InvalidInputError
+
+    try:
+        load("numpy", device)
+    except InvalidInputError as error:
+        raise Refusal(str(error)) from error
+    except BackendUnavailableError as error:
+        absent = {"numpy": str(error)}
+    else:
+        return dict.fromkeys(frameworks, device), {}
+    if named and "numpy" in frameworks:
+        raise Refusal(absent["numpy"])
+    try:
+        others = [name for name in frameworks if name != "numpy"]
+        names, lacking = measure.named(others, device)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    if not names or (named and lacking):
+        raise Refusal(next(iter([*lacking.values(), *absent.values()])))
+    return names, {} if named else absent | lacking
 
 
 def _check(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
@@ -179,6 +234,9 @@ def show(console: "Console", contest: "Contest") -> None:
             style="bold" if result.kind == "ours" else None,
         )
     console.print(table)
+    for what, others in (("left out", contest.left_out), ("failed", contest.failed)):
+        for name, why in others.items():
+            console.print(f"{what}: {name} ({why})", highlight=False, markup=False)
 
 
 def show_shares(console: "Console", found: "Shares") -> None:
