@@ -62,6 +62,18 @@ def test_the_same_backend_on_both_devices(name, dtype, kind):
     assert max(p.fraction for p in pairs) <= 1
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("kind", ["network/deep", "activation/softmax"])
+def test_different_backends_on_one_gpu(dtype, kind):
+    case = CASES[next(i for i in CASES if i.startswith(kind))]
+    pairwise = Pairwise()
+    for name in ("torch", "jax"):
+        engine.verdict(case, support.on_gpu(name, dtype), pairwise)
+    pairs = list(pairwise.pairs())
+    assert {(p.left, p.right) for p in pairs} == {("torch@gpu", "jax@gpu")}
+    assert max(p.fraction for p in pairs) <= 1
+
+
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_random_bits_are_equal_to_the_bit(name, dtype):
     gpu = support.on_gpu(name, dtype)
@@ -86,6 +98,48 @@ def test_the_same_run_has_the_same_bits(name, dtype):
     assert first.history == second.history
     for label, w in first.weights.items():
         np.testing.assert_array_equal(w, second.weights[label])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_torch_replays_a_step_and_has_the_bits_of_one_that_is_done(dtype, monkeypatch):
+    gpu = support.on_gpu("torch", dtype)
+    graphs = pytest.importorskip("tetrapla.impls.torch.graphs")
+    net = tp.Sequential(tp.Dense(20, 64, "gelu_erf"), tp.Dropout(0.5), tp.Dense(64, 5))
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((200, 20)), rng.integers(0, 5, 200)
+    settings = tp.Training(4, 32, "adam", "softmax_cross_entropy", l2=1e-3)
+    recorded, graph = [], graphs.recorded
+
+    def counted(step, stream):
+        recorded.append(step)
+        return graph(step, stream)
+
+    monkeypatch.setattr(graphs, "recorded", counted)
+    replayed = gpu.fit(net, net.init(seed=0), data, settings)
+    assert len(recorded) == 2  # of 32 samples, and of the last 8
+    monkeypatch.setattr(graphs, "recorded", lambda step, stream: step)
+    done = gpu.fit(net, net.init(seed=0), data, settings)
+    assert replayed.history == done.history
+    for label, w in done.weights.items():
+        np.testing.assert_array_equal(w, replayed.weights[label])
+
+
+def test_frameworks_train_in_turn_on_one_gpu():
+    """A graph is recorded while the other framework's threads are there."""
+    backends = [support.on_gpu("torch"), support.on_gpu("jax")]
+    net = tp.Sequential(tp.Dense(8, 16, "relu"), tp.Dense(16, 2))
+    data = np.ones((64, 8)), np.zeros((64, 2))
+    settings = tp.Training(3, 8, "adam", "mse")
+    other = net.init(seed=1)
+
+    def beside(report):
+        for b in backends:
+            b.forward(net, other, data[0])
+
+    runs = [b.fit(net, net.init(seed=0), data, settings, on_step=beside) for b in backends]
+    first, second = (run.history["loss"] for run in runs)
+    np.testing.assert_allclose(first, second, rtol=1e-4)
 
 
 def test_tf32_only_where_it_is_asked_for(name):
