@@ -171,7 +171,7 @@ def test_float64_fails_beside_float32(monkeypatch):
     assert "another formula" in result.stdout
 
 
-@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("cores", [1, 4])  # with 4, of both some cases
 def test_processes_give_what_one_process_gives(monkeypatch, cores):
     """Verdicts and pairs are those of engine.run, in its order."""
     support.backend("torch", "float32")
@@ -190,35 +190,31 @@ def test_processes_give_what_one_process_gives(monkeypatch, cores):
     assert not absent
 
 
-GROUPS = [
-    ["numpy"],
-    ["torch", "torch.nn"],
-    ["jax"],
-    ["torch@gpu"],
-    ["jax@gpu", "jax.flax@gpu"],
-]
+NAMES = ["numpy", "torch", "torch.nn", "jax", "torch@gpu", "jax@gpu", "jax.flax@gpu"]
+GROUPS = processes._by_framework(NAMES)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5, 8, 16, 200])
-@pytest.mark.parametrize("count", [1, 40, 264])
-def test_each_group_runs_each_case_once(monkeypatch, cores, count):
+@pytest.mark.parametrize("every", [1, 7, 200])
+def test_each_backend_runs_each_case_once(monkeypatch, cores, every):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    ids = [f"case {i}" for i in range(count)]
+    ids = [case.id for case in cases()[::every]]
     shards = processes._shards(GROUPS, ids)
-    for group in GROUPS:
-        dealt = [i for shard in shards if shard.names == group for i in shard.ids]
-        assert sorted(dealt) == sorted(ids)
-    assert len(shards) <= max(len(GROUPS), min(cores, processes.MOST))
+    dealt = [(name, i) for shard in shards for name in shard.names for i in shard.ids]
+    assert sorted(dealt) == sorted((name, i) for name in NAMES for i in ids)
+    if cores <= len(GROUPS) or len(ids) < processes.FEWEST / 2:
+        assert len(shards) == len(GROUPS)
+    assert len(shards) < processes.MOST + len(NAMES)
 
 
 def test_spare_cores_go_to_the_slowest_framework(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    shards = processes._shards(GROUPS, list(map(str, range(264))))
-    assert len(shards) == 16
-    assert [shard.names for shard in shards[:8]] == [GROUPS[-1]] * 8
-    assert [shard.names for shard in shards[-3:]] == [["torch@gpu"], GROUPS[1], ["numpy"]]
-    few = processes._shards(GROUPS, ["a", "b"])
-    assert len(few) == len(GROUPS)
+    shards = processes._shards(GROUPS, [case.id for case in cases()])
+    of = [shard.names for shard in shards]
+    assert of[:12] == [["jax@gpu"]] * 6 + [["jax.flax@gpu"]] * 6
+    assert of[-3:] == [["torch@gpu"], ["torch", "torch.nn"], ["numpy"]]
+    weights = [sum(map(processes._weight, shard.ids)) for shard in shards[:12]]
+    assert max(weights) - min(weights) <= 1
 
 
 def _dies_in_the_second_case(names, dtypes, ids):

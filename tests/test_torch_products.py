@@ -13,7 +13,11 @@ def torch():
     cpu = before[1].fp32_precision
     yield torch
     torch.set_float32_matmul_precision("highest")
-    torch.backends.cuda.matmul.fp32_precision = before[0]
+    flags = torch.backends.cuda.matmul
+    flags.fp32_precision = before[0]
+    flags.allow_bf16_reduced_precision_reduction = True
+    flags.allow_fp16_reduced_precision_reduction = True
+    flags.allow_fp16_accumulation = False
     torch.backends.mkldnn.matmul.fp32_precision = cpu
 
 
@@ -26,6 +30,9 @@ def settings(torch):
         "cpu": lambda: torch.backends.mkldnn.matmul.fp32_precision,
         "bf16": lambda: flags.allow_bf16_reduced_precision_reduction,
         "fp16": lambda: flags.allow_fp16_reduced_precision_reduction,
+        "bf16 in parts": lambda: flags.allow_bf16_reduced_precision_reduction_split_k,
+        "fp16 in parts": lambda: flags.allow_fp16_reduced_precision_reduction_split_k,
+        "fp16 sums": lambda: flags.allow_fp16_accumulation,
     }
     found = {}
     for name, value in read.items():
@@ -44,12 +51,20 @@ def new(torch):
     torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 
+def halves(torch):
+    flags = torch.backends.cuda.matmul
+    flags.allow_bf16_reduced_precision_reduction = (False, False)
+    flags.allow_fp16_reduced_precision_reduction = (False, False)
+    flags.allow_fp16_accumulation = True
+
+
 WAYS = {
     "as it comes": lambda torch: None,
     "high": lambda torch: torch.set_float32_matmul_precision("high"),
     "medium": lambda torch: torch.set_float32_matmul_precision("medium"),
     "the older switch": legacy,
     "the newer one alone": new,
+    "sums of halves": halves,
 }
 
 
@@ -60,11 +75,11 @@ def test_they_are_set_and_set_back(torch, way, tf32):
 
     way(torch)
     before = settings(torch)
-    off = dict.fromkeys(backend.SUMS, False)
+    off = dict.fromkeys(backend.sums(), False)
     with backend.multiplying(tf32, off):
         inside = settings(torch)
     assert inside["allow"] == tf32  # torch's two settings agree, or it would raise
-    assert (inside["bf16"], inside["fp16"]) == (False, False)
+    assert not any(inside[name] for name in ("bf16", "fp16", "fp16 sums"))
     assert settings(torch) == before
     with backend.users_products()():
         pass

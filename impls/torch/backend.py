@@ -79,10 +79,22 @@ def devices() -> dict[str, torch.device]:
 
 
 flags = torch.backends.cuda.matmul  # which are the process's
-SUMS = (
+SUMS = (  # of products of halves: in float32, unless one is allowed
     "allow_bf16_reduced_precision_reduction",
     "allow_fp16_reduced_precision_reduction",
+    "allow_fp16_accumulation",
 )
+
+
+def sums() -> dict[str, Any]:
+    """Return the settings of sums, as they are set."""
+    found = {}
+    for name in SUMS:
+        value = getattr(flags, name, None)  # not in every torch
+        split_k = getattr(flags, f"{name}_split_k", None)
+        if value is not None:
+            found[name] = value if split_k is None else (value, split_k)
+    return found
 
 
 def single() -> str:
@@ -99,13 +111,13 @@ def single() -> str:
 
 
 @contextmanager
-def multiplying(tf32: bool, sums: dict[str, bool]) -> Iterator[None]:
+def multiplying(tf32: bool, adding: dict[str, Any]) -> Iterator[None]:
     """Multiply so on a GPU, and then as before."""
-    before = {name: getattr(flags, name) for name in SUMS}
+    before = sums()
     of_float32 = single()
     newer = getattr(flags, "fp32_precision", None)  # from torch 2.9 on
     try:
-        for name, value in sums.items():
+        for name, value in adding.items():
             setattr(flags, name, value)
         flags.allow_tf32 = tf32  # both of torch's settings
         yield
@@ -125,8 +137,7 @@ def multiplying(tf32: bool, sums: dict[str, bool]) -> Iterator[None]:
 
 def users_products() -> Callable[[], AbstractContextManager[None]]:
     """Return a scope in which a GPU multiplies as it does now."""
-    sums = {name: getattr(flags, name) for name in SUMS}
-    return partial(multiplying, single() != "highest", sums)
+    return partial(multiplying, single() != "highest", sums())
 
 
 @contextmanager
@@ -200,8 +211,8 @@ class Backend:
         off = {"cpu": False, "cuda": False}
         if self.place.type != "cuda":
             return modes(False, True, off)
-        sums = dict.fromkeys(SUMS, False)
-        products = partial(multiplying, self.dtype == "tf32", sums)
+        exact = dict.fromkeys(sums(), False)
+        products = partial(multiplying, self.dtype == "tf32", exact)
         return modes(False, True, off, products)
 
     def info(self) -> dict[str, str]:

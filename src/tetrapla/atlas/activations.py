@@ -17,6 +17,14 @@ def torch_at(name: str, z: float, dtype: str = "float64", **settings: Any) -> fl
     return float(g(torch.tensor(z, dtype=getattr(torch, dtype)), **settings))
 
 
+def torch_vector_at(name: str, z: float, dtype: str = "float64") -> float:
+    """Return what torch's vectorised kernel makes of eight z."""
+    import torch
+
+    x = torch.full((8,), z, dtype=getattr(torch, dtype))
+    return float(getattr(torch.nn.functional, name)(x)[0])
+
+
 def keras_at(name: str, z: float, dtype: str = "float64", **settings: Any) -> float:
     """Return the activation of z of the keras.layers class of that name."""
     import keras
@@ -209,6 +217,25 @@ ROWS = (
         ("https://github.com/pytorch/pytorch/issues/187806",),
         ("gelu", "gelu-erf"),
         never="compute it in float64, or with erfc: tetrapla's from-scratch GELU.",
+    ),
+    Row(
+        "gelu-largest",
+        "activations",
+        "GELU above half of the largest float32",
+        "GELU of 2e38",
+        "z (1 + erf(z / sqrt 2)) is halved last in PyTorch's vectorised float32 kernel, "
+        "and twice 2e38 is infinite.",
+        {
+            "torch": partial(torch_vector_at, "gelu", 2e38, "float32"),
+            "keras": partial(keras_function_at, "gelu", 2e38, "float32"),
+            "jax": partial(jax_at, "gelu", 2e38, "float32", approximate=False),
+        },
+        (
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/"
+            "Activation.cpp",
+        ),
+        ("gelu", "gelu-erf", "overflow"),
+        never="clip z, or compute it in float64.",
     ),
     Row(
         "leaky-relu-slope",

@@ -4,7 +4,7 @@ With `--settings`: what dropout, early stopping ... cost. With `--scaling`:
 how its cost grows.
 
 No verdict: it exits with 0 whatever the figures are; 1: a framework's
-process failed, or a loop of another's in it; 2: misuse.
+process failed, or a peer or a loop by hand in it; 2: misuse.
 """
 
 import json

@@ -53,7 +53,10 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.SiLU():
             return z * sigmoid(z)
         case spec.GELUErf():
-            return z * cumulative(z)
+            a = z * cumulative(z)
+            if habits.GELU_HALVED_LAST in z.ar.habits:
+                return widest(a, 0.5 * (z * (2 * cumulative(z))))
+            return a
         case spec.GELUTanh():
             return 0.5 * z * one_plus_tanh(cubic(clipped(z)))
     raise TypeError(f"the oracle has no {g!r}")

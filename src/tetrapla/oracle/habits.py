@@ -13,6 +13,9 @@ SIGMOID_SLOPE: Final = "sigmoid's slope is s (1 - s)"
 # 1/2 + (erf(z / sqrt 2) / 2 + z phi(z)): what is below 2^-25 is lost.
 GELU_SLOPE: Final = "GELU's slope is added to 1/2"
 
+# z (1 + erf(z / sqrt 2)) / 2: twice z overflows where z does not.
+GELU_HALVED_LAST: Final = "GELU is halved last"
+
 # z^3 without a limit: it overflows where tanh(u) is long 1.
 GELU_CUBE: Final = "GELU's tanh form cubes any z"
 

@@ -57,6 +57,15 @@ TABLE: tuple[Deviation, ...] = (
         dtypes=(*SINGLE, "bfloat16"),  # a float16 has nothing as small
     ),
     Deviation(
+        habits.GELU_HALVED_LAST,
+        ("torch.nn",),
+        "doubles z before GELU is halved, in its vectorised float32 kernel: above 1.7e38, "
+        "half of the largest number, GELU is infinite",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
+        ("activation/gelu_erf-largest", "float32"),
+        dtypes=(*SINGLE, "bfloat16"),
+    ),
+    Deviation(
         habits.GELU_CUBE,
         ("torch.nn", "tf.keras", "jax.flax"),
         "cubes z in the gradient of GELU's tanh form: above 1e12 in float32 and bfloat16 "

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from math import ceil
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -26,20 +27,25 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 
 OnVerdict = Callable[[Verdict], None]
 
-# Seconds that the suite takes on a framework, roughly. It is XLA that takes
-# them, and for a GPU it compiles several times as long.
+# Seconds that the suite takes on a framework, roughly, with nothing compiled
+# before. XLA takes most of them, and for a GPU it compiles for longer.
 SECONDS = {
-    "jax@gpu": 2000,
-    "tf@gpu": 400,
-    "jax": 300,
-    "tf": 40,
-    "torch@gpu": 40,
-    "torch": 30,
-    "numpy": 10,
+    "jax@gpu": 2500,
+    "tf@gpu": 1000,
+    "jax": 500,
+    "tf": 200,
+    "torch@gpu": 80,
+    "torch": 60,
+    "numpy": 20,
 }
-OTHERS = 60  # somebody else's backend
+OTHERS = 60  # of somebody else's backend
+
+# How long the cases of training take, in other cases.
+TRAINING = 15
+LONGEST = {"training/breast-cancer-whole": 40, "training/digits-adam": 40}
+
 FEWEST = 16  # cases for which importing a framework once more is worth while
-MOST = 24  # processes: each has memory of its own, on a GPU too
+MOST = 24  # cores that are used: each process takes memory, on a GPU too
 
 _SPAWN = get_context("spawn")  # a forked framework may hang
 _said: Any = None  # in a worker: where it says which verdict it has
@@ -71,8 +77,11 @@ def run(
     if len(names) == 1:
         outcome = _judge(names, dtypes, ids, on_verdict)
     else:
-        shards = _shards(_by_framework(names), ids)
-        outcome = _side_by_side(shards, dtypes, on_verdict)
+        groups = _by_framework(names)
+        # What is more than the cores when cases are dealt out is soon done.
+        shards = _shards(groups, ids)
+        at_once = len(shards) if len(groups) < _cores() else _cores()
+        outcome = _side_by_side(shards, at_once, dtypes, on_verdict)
     place = {name: i for i, name in enumerate([*ids, *names])}
     outcome.verdicts.sort(key=lambda v: (place[v.case], v.dtype, place[v.backend]))
     outcome.pairwise.sort(ids)
@@ -96,34 +105,41 @@ def _seconds(names: Sequence[str]) -> int:
     return SECONDS.get(_framework(names[0]).partition(":")[0], OTHERS)
 
 
-def _shards(groups: Iterable[Sequence[str]], ids: Sequence[str]) -> list[Shard]:
-    """Deal out the cases, to as many processes as there are cores; slowest first."""
-    slowest_first = sorted(groups, key=_seconds, reverse=True)
-    counts = [1] * len(slowest_first)
-    enough = max(1, len(ids) // FEWEST)
-
-    def longest(i: int) -> float:
-        return _seconds(slowest_first[i]) / counts[i] if counts[i] < enough else 0
-
-    while sum(counts) < _processes():
-        i = max(range(len(counts)), key=longest)
-        if counts[i] == enough:
-            break
-        counts[i] += 1
-    # Every n-th case: neighbours are alike, and take as long.
-    return [
-        Shard(names, ids[i::n])
-        for names, n in zip(slowest_first, counts, strict=True)
-        for i in range(n)
-    ]
+def _shards(groups: Sequence[Sequence[str]], ids: Sequence[str]) -> list[Shard]:
+    """Return what each process runs, the slowest first: a core's worth, if it can be."""
+    fair = sum(map(_seconds, groups)) / _cores()
+    shards = []
+    for names in sorted(groups, key=_seconds, reverse=True):
+        count = min(ceil(_seconds(names) / fair), len(names) * len(ids) // FEWEST)
+        if len(groups) >= _cores():
+            count = 1
+        apart = [[name] for name in names] if count >= len(names) else [names]
+        hands = _dealt(ids, max(1, count // len(apart)))
+        shards += [Shard(each, hand) for each in apart for hand in hands]
+    return shards
 
 
-def _processes() -> int:
+def _dealt(ids: Sequence[str], n: int) -> list[list[str]]:
+    """Deal out the cases, so that each of n has as much to do."""
+    hands: list[list[str]] = [[] for _ in range(n)]
+    weights = [0] * n
+    for case in sorted(ids, key=_weight, reverse=True):
+        least = weights.index(min(weights))
+        hands[least].append(case)
+        weights[least] += _weight(case)
+    return hands
+
+
+def _weight(case: str) -> int:
+    return LONGEST.get(case, TRAINING if case.startswith("training/") else 1)
+
+
+def _cores() -> int:
     return min(os.cpu_count() or 1, MOST)
 
 
 def _side_by_side(
-    shards: Sequence[Shard], dtypes: Sequence[str], on_verdict: OnVerdict
+    shards: Sequence[Shard], at_once: int, dtypes: Sequence[str], on_verdict: OnVerdict
 ) -> Outcome:
     outcome = Outcome([], Pairwise(), {})
 
@@ -132,8 +148,7 @@ def _side_by_side(
         on_verdict(verdict)
 
     said = _SPAWN.SimpleQueue()
-    workers = min(len(shards), _processes())
-    with ThreadPoolExecutor(workers + 1) as pool:
+    with ThreadPoolExecutor(at_once + 1) as pool:
         listener = pool.submit(_listen, said, hear)
         jobs = [pool.submit(_in_a_process, shard, dtypes, said) for shard in shards]
         try:

@@ -21,7 +21,7 @@ from tetrapla.parity.suite_networks import (
     trainings,
 )
 from tetrapla.parity.suite_optimizers import optimizer_cases
-from tetrapla.spec.activations import Softmax, Softplus
+from tetrapla.spec.activations import GELUErf, Softmax, Softplus
 from tetrapla.spec.losses import (
     OVER_OUTPUTS,
     REDUCTIONS,
@@ -58,6 +58,12 @@ def _activations() -> Iterator[Case]:
     # Where libraries' softplus becomes linear: 20 in one, 34 or 40 in others.
     z = samples.fixed(np.linspace(15.0, 45.0, 31).reshape(1, -1))
     yield ActivationCase("activation/softplus-knee", "activation/softplus", Softplus(), z)
+    # Above half of the largest number, what is doubled is infinite.
+    z = np.linspace(1e38, 3.3e38, 9)
+    z = samples.float32_valued(np.stack([z, -z]))
+    name = "activation/gelu_erf-largest"
+    whole = ("float64", "float32", "tf32", "bfloat16")
+    yield ActivationCase(name, "activation/gelu_erf", GELUErf(), z, dtypes=whole)
     # Logits have ties, 0, -0 and +-1e4 among them.
     for label, shape in {"width-1": (3, 1), "rank-1": (5,), "rank-3": (2, 3, 4)}.items():
         name, g = f"activation/softmax-{label}", Softmax()
