@@ -2,34 +2,53 @@
 
     python benchmarks/gpu.py build/gpu            # or: make gpu
     python benchmarks/gpu.py build/gpu --filter layer
+    python benchmarks/gpu.py build/gpu --limit 540    # or: make gpu LIMIT=540
 
 Installs nothing: the frameworks are those of the Python that runs this, and
 tetrapla is this checkout, laid out in the folder as it would be installed.
 What a framework lacks (a GPU, or the whole framework) is in the summary. Exits
-with 1 if a test failed or a backend differs.
+with 0 if all tests and the whole parity suite were run, and nothing is wrong.
 
-The folder has summary.md, parity.json (`tetrapla parity --json`), parity.txt
-and tests.xml (pytest's JUnit file).
+The tests marked gpu run first or, where there are cores for both, beside the
+parity suite; then the speed is measured, alone. The summary, summary.md, is
+written again every few seconds from what there is, so that a run that is cut
+off leaves what it has. Beside it in the folder: parity.json and parity.txt
+(what `tetrapla parity` gives), speed.json, and for each process a line of JSON
+for each result, what it printed (.txt) and its errors (.err).
 """
 
 import argparse
-import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "flax", "optax", "ml_dtypes")
-DTYPES = "float32,tf32,bfloat16,float16"  # float64 runs beside them
+from gpu_jobs import ROOT, Job, work
+from gpu_summary import lines, seen, summary
+
+BENCHMARKS = Path(__file__).parent
+NEEDED = ("click", "numpy", "rich", "safetensors")
+PACKAGES = ("torch", "tensorflow", "keras", "flax", "optax", "ml_dtypes", "scikit-learn")
+BEGINNINGS = ("jax", "nvidia-cublas", "nvidia-cudnn", "pytest", "triton")
+VARIABLES = (
+    "XLA_FLAGS",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+    "CUDA_VISIBLE_DEVICES",
+    "TF_DETERMINISTIC_OPS",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+)
+BENCH = ("-m", "tetrapla", "bench")
+DTYPES = "float32,float64,tf32,bfloat16,float16"
+BESIDE = 8  # cores with which tests and parity run side by side
+EVERY = 3.0  # seconds
 
 
 def laid_out(folder: Path) -> Path:
@@ -43,134 +62,167 @@ def laid_out(folder: Path) -> Path:
     return site
 
 
-def machine() -> dict[str, str]:
-    """Return the device, its driver, and the versions of what computes."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+def said(command: Sequence[str]) -> str:
+    """Return what a command prints, or why it does not."""
     try:
-        done = subprocess.run(query, capture_output=True, text=True, check=True)
-        gpu = done.stdout.strip().splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        gpu = "none that nvidia-smi shows"
-    found = {"GPU, driver": gpu, "Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"unknown: {error}"
+    return "; ".join(done.stdout.strip().splitlines())
 
 
-def run(command: list[str], site: Path, log: Path) -> tuple[int, float]:
-    """Run a command of this Python; return its exit code and seconds."""
-    env = os.environ | {"PYTHONPATH": str(site), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    started = time.perf_counter()
-    with log.open("w", encoding="utf-8") as file:
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=env,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    return done.returncode, time.perf_counter() - started
+def machine() -> dict[str, str]:
+    """Return the device, its driver, the versions, and what is set."""
+    query = "--query-gpu=name,memory.total,driver_version,compute_mode"
+    found = {
+        "GPU, memory, driver, mode": said(["nvidia-smi", query, "--format=csv,noheader"]),
+        "system": f"{platform.platform()}, {os.cpu_count()} cores",
+        "commit": said(["git", "describe", "--always", "--dirty"]),
+        "Python": platform.python_version(),
+    }
+    there = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
+    for name in (*NEEDED, *PACKAGES):
+        found[name] = there.get(name, "not installed")
+    begin = sorted(name for name in there if name.startswith(BEGINNINGS))
+    found |= {name: there[name] for name in begin}
+    return found | {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
-def tested(path: Path) -> tuple[dict[str, int], list[str], list[str]]:
-    """Return the counts of tests, the names of failed ones, and why others were not run."""
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    failed, reasons = [], set()
-    for case in ElementTree.parse(path).iter("testcase"):
-        skipped = case.find("skipped")
-        if skipped is not None:
-            counts["skipped"] += 1
-            reasons.add(skipped.get("message", "").strip())
-        elif case.find("failure") is not None or case.find("error") is not None:
-            counts["failed"] += 1
-            failed.append(case.get("name", ""))
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of all processes."""
+    paths = [str(laid_out(folder)), os.environ.get("PYTHONPATH", "")]
+    # What XLA compiled in one process, the next need not compile again.
+    kept = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    own = {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "COLUMNS": "120",  # of the tables
+    }
+    return kept | os.environ | own
+
+
+class CutOffError(Exception):
+    """The limit has come, or somebody ended this."""
+
+
+class Run:
+    """The processes of one run, in the order in which the summary has them."""
+
+    def __init__(self, folder: Path, asked: argparse.Namespace) -> None:
+        self.folder, self.cores = folder, os.cpu_count() or 1
+        self.until = time.monotonic() + (asked.limit or float("inf"))
+        self.written = 0.0
+        self.about, self.env = machine(), environment(folder)
+        of_parity = folder, asked.device, asked.dtype, asked.filter
+        how = "--device", "gpu", "--quick", "--json", folder / "speed.json"
+        self.info = self.job("info", "gpu_info.py", folder / "info.jsonl", asked.device)
+        self.tests = [self.tests_of("none")]
+        self.parity = self.job("parity", "gpu_parity.py", *of_parity)
+        self.speed = [] if asked.no_bench else [Job("speed", folder, *BENCH, *how)]
+
+    def job(self, name: str, script: str, *arguments: str | Path) -> Job:
+        return Job(name, self.folder, BENCHMARKS / script, *arguments)
+
+    def tests_of(self, backend: str, part: int = 0, parts: int = 1) -> Job:
+        name = f"tests-{backend}" + (f"-{part}" if parts > 1 else "")
+        how = self.folder / f"{name}.jsonl", backend, str(part), str(parts)
+        return self.job(name, "gpu_tests.py", *how)
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [self.info, *self.tests, self.parity, *self.speed]
+
+    def go(self) -> None:
+        """Run everything; the machine is quiet for what measures it."""
+        # The first tests watch the GPU's memory.
+        self.work(self.info, *self.tests)
+        others = self.others()
+        self.tests += others
+        if self.cores >= BESIDE:
+            self.work(self.parity, *others)
         else:
-            counts["passed"] += 1
-    return counts, failed, sorted(reasons)
+            self.work(*others)
+            self.work(self.parity)
+        found = lines(self.folder / "info.jsonl")
+        if not any("info" in each and "@gpu" in each["backend"] for each in found):
+            self.speed = []
+        self.work(*self.speed)
+
+    def others(self) -> list[Job]:
+        """Return the tests of each backend that the first process saw."""
+        jobs = []
+        for name in sorted(seen(self.folder).keys() - {"none"}):
+            # XLA compiles for each test of JAX's.
+            parts = max(1, min(4, self.cores // 5)) if name.startswith("jax") else 1
+            jobs += [self.tests_of(name, part, parts) for part in range(parts)]
+        return jobs
+
+    def work(self, *jobs: Job) -> None:
+        work(jobs, self.cores, self.env, self.look)
+
+    def look(self) -> None:
+        """Write the summary now and then; raise when time is up."""
+        now = time.monotonic()
+        if now > self.until:
+            raise CutOffError("the limit has come")
+        if now > self.written + EVERY:
+            self.write()
+            self.written = now
+
+    def write(self, note: str = "") -> None:
+        text = summary(self.folder, self.about, self.jobs, note)
+        new = self.folder / "summary.new"
+        new.write_text(text, encoding="utf-8")
+        new.replace(self.folder / "summary.md")
+
+    def passed(self) -> bool:
+        """Whether all tests and the whole suite were run, and nothing is wrong."""
+        tests = len(self.tests) > 1 and all(job.code in (0, 5) for job in self.tests)
+        return tests and self.parity.code == 0
 
 
-def table(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parity table: a row per component, a column per backend and device."""
-    names = list(report["backends"])
-    for dtype in report["dtypes"]:
-        cells = {
-            (c["component"], c["backend"]): c
-            for c in report["components"]
-            if c["dtype"] == dtype
-        }
-        yield f"### {dtype}"
-        yield ""
-        yield f"| share of the bound | {' | '.join(names)} |"
-        yield "|---|" + "---|" * len(names)
-        for component in dict.fromkeys(component for component, _ in cells):
-            row = [_cell(cells.get((component, name))) for name in names]
-            yield f"| {component} | {' | '.join(row)} |"
-        yield ""
-
-
-def _cell(cell: Mapping[str, Any] | None) -> str:
-    if cell is None:
-        return ""
-    if cell["status"] in ("no", "not run"):
-        return str(cell["status"])
-    sign = {"agrees": "", "known deviation": "≈ "}.get(cell["status"], "✗ ")
-    worst = float(cell["worst"])
-    return sign + ("<1" if 0.995 <= worst < 1 else f"{worst:.2g}")
+def ended(number: int, frame: object) -> None:
+    raise CutOffError(f"signal {number}")
 
 
 def main() -> None:
-    """Run the tests and the parity engine; write the summary."""
+    """Run the tests, the parity suite and the benchmark; write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--filter", default="", help="parity cases with this in their name")
     parser.add_argument("--device", default="cpu,gpu", help="the parity table's devices")
-    parser.add_argument("--dtype", default=DTYPES)
+    parser.add_argument("--dtype", default=DTYPES, help="float64 runs beside them")
+    parser.add_argument("--limit", type=float, help="seconds, after which all is stopped")
+    parser.add_argument("--no-bench", action="store_true", help="do not measure the speed")
     asked = parser.parse_args()
+    if lacking := [name for name in NEEDED if not find_spec(name)]:
+        parser.error(f"{sys.executable} has no {', '.join(lacking)}")
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    site = laid_out(folder)
-
-    tests = ["-m", "pytest", "-q", "-m", "gpu", "tests/test_gpu.py"]
-    tests += ["-p", "no:cacheprovider", "-o", "filterwarnings=default"]
-    tests += [f"--junitxml={folder / 'tests.xml'}"]
-    print("tests ...", flush=True)
-    code, seconds = run(tests, site, folder / "tests.txt")
-    counts, failed, reasons = tested(folder / "tests.xml")
-
-    parity = ["-m", "tetrapla", "parity", "--device", asked.device]
-    parity += ["--dtype", asked.dtype, "--filter", asked.filter]
-    parity += ["--json", str(folder / "parity.json")]
-    print("parity ...", flush=True)
-    (folder / "parity.json").unlink(missing_ok=True)
-    differs, took = run(parity, site, folder / "parity.txt")
-
-    lines = [f"# tetrapla on a GPU, {datetime.now(UTC):%Y-%m-%d}", ""]
-    lines += ["| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in machine().items()]
-    said = ", ".join(f"{n} {what}" for what, n in counts.items())
-    lines += ["", f"## Tests: {said}, in {seconds:.0f} s", ""]
-    lines += [f"- failed: {name}" for name in failed]
-    lines += [f"- not run: {reason}" for reason in reasons]
-    lines += ["", f"## Parity, in {took:.0f} s", ""]
-    reported = (folder / "parity.json").is_file()
-    if reported:
-        report = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
-        counted = report["count"]
-        lines += [", ".join(f"{counted[status]} {status}" for status in counted) + ".", ""]
-        lines += [f"- {name}: {why}" for name, why in report["missing"].items()]
-        lines += ["", *table(report)]
-    else:
-        last = (folder / "parity.txt").read_text(encoding="utf-8").splitlines()[-1:]
-        lines += [f"No report: {' '.join(last)}"]
-    summary = folder / "summary.md"
-    summary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    agrees = reported and differs == 0
-    print(f"{said}; parity {'agrees' if agrees else 'does not agree'}; {summary}")
-    sys.exit(0 if agrees and not failed and code == 0 else 1)
+    for pattern in ("*.jsonl", "*.json", "*.txt", "*.err"):
+        for old in folder.glob(pattern):
+            old.unlink()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ended)
+    run, note = Run(folder, asked), ""
+    try:
+        run.go()
+    except CutOffError as error:
+        note = f"cut off: {error}"
+    finally:
+        for job in run.jobs:
+            job.stop()
+        run.write(note)
+    for job in run.jobs:
+        print(f"{job.name}: {job}")
+    print(f"{'passed' if run.passed() else 'not passed'}; {folder / 'summary.md'}")
+    sys.exit(0 if run.passed() else 1)
 
 
 if __name__ == "__main__":

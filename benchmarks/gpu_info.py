@@ -1,6 +1,6 @@
 """Ask each backend on each device what it says of itself; a line of JSON for each.
 
-    python benchmarks/gpu_info.py LINES cpu,gpu
+python benchmarks/gpu_info.py LINES cpu,gpu
 """
 
 import json
@@ -14,11 +14,11 @@ from tetrapla.backends import BUILT_IN, available, label_of, labelled
 def cuda() -> dict[str, str]:
     """Return what torch and JAX say of CUDA."""
     said = {
-        "torch": lambda torch: f"CUDA {torch.version.cuda}, cuDNN "
-        f"{torch.backends.cudnn.version()}, compiled for {torch.cuda.get_arch_list()}",
-        "jax": lambda jax: " ".join(
-            jax.devices("gpu")[0].client.platform_version.split()
+        "torch": lambda torch: (
+            f"CUDA {torch.version.cuda}, cuDNN "
+            f"{torch.backends.cudnn.version()}, compiled for {torch.cuda.get_arch_list()}"
         ),
+        "jax": lambda jax: " ".join(jax.devices("gpu")[0].client.platform_version.split()),
     }
     found = {}
     for name, ask in said.items():

@@ -24,7 +24,8 @@ from tetrapla.parity.report import Report, show
 def line(v: Verdict) -> dict[str, Any]:
     """Return what a summary says of a verdict."""
     about: dict[str, Any] = {
-        name: getattr(v, name) for name in ("case", "component", "backend", "dtype", "status")
+        name: getattr(v, name)
+        for name in ("case", "component", "backend", "dtype", "status")
     }
     about |= {"message": v.message, "known": v.known, "worst": v.fraction}
     if v.first is not None:
@@ -36,8 +37,8 @@ def line(v: Verdict) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, (devices, dtypes) = Path(sys.argv[1]), (a.split(",") for a in sys.argv[2:4])
-    text = sys.argv[4]
+    folder, text = Path(sys.argv[1]), sys.argv[4]
+    devices, dtypes = (words.split(",") for words in sys.argv[2:4])
     beside = list(dict.fromkeys(["float64", *dtypes]))  # it judges the others
     cases = [c for c in suite.cases() if text in c.id and set(c.dtypes) & set(dtypes)]
     there = available()

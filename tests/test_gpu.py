@@ -33,6 +33,15 @@ KINDS = (
 
 CASES = support.cases(*KINDS)
 
+# Of a run there are no pairs: two correct ones are soon far apart.
+SHARED = (
+    "activation/softmax",
+    "layer/dense-4096",
+    "layer/dropout-below-threshold",
+    "network/deep",
+    "optimizer/adam",
+)
+
 
 @pytest.fixture(params=NAMES)
 def name(request):
@@ -50,7 +59,7 @@ def test_within_the_bounds(name, dtype, case):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("kind", ["network/deep", "layer/dense-4096"])
+@pytest.mark.parametrize("kind", SHARED)
 def test_the_same_backend_on_both_devices(name, dtype, kind):
     case = CASES[next(i for i in CASES if i.startswith(kind))]
     both = [support.on_gpu(name, dtype), support.backend(name, dtype)]
@@ -58,19 +67,21 @@ def test_the_same_backend_on_both_devices(name, dtype, kind):
     for backend in both:
         engine.verdict(case, backend, pairwise)
     pairs = list(pairwise.pairs())
+    if engine.verdict(case, both[0]).status == "no":
+        pytest.skip("not in the library")
     assert {(p.left, p.right) for p in pairs} == {(name, f"{name}@gpu")}
     assert max(p.fraction for p in pairs) <= 1
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("kind", ["network/deep", "activation/softmax"])
+@pytest.mark.parametrize("kind", SHARED)
 def test_different_backends_on_one_gpu(dtype, kind):
     case = CASES[next(i for i in CASES if i.startswith(kind))]
     pairwise = Pairwise()
     for name in ("torch", "jax"):
         engine.verdict(case, support.on_gpu(name, dtype), pairwise)
     pairs = list(pairwise.pairs())
-    assert {(p.left, p.right) for p in pairs} == {("torch@gpu", "jax@gpu")}
+    assert {(p.left, p.right) for p in pairs} == {("jax@gpu", "torch@gpu")}
     assert max(p.fraction for p in pairs) <= 1
 
 
@@ -100,7 +111,7 @@ def test_the_same_run_has_the_same_bits(name, dtype):
         np.testing.assert_array_equal(w, second.weights[label])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:a step is no CUDA graph")
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_torch_replays_a_step_and_has_the_bits_of_one_that_is_done(dtype, monkeypatch):
     gpu = support.on_gpu("torch", dtype)

@@ -9,11 +9,13 @@ import pytest
 import support
 
 import tetrapla as tp
+from tetrapla.backends import label_of
 from tetrapla.oracle.arithmetic import CUT, judge
 from tetrapla.oracle.bounded import cast, given
 from tetrapla.oracle.budgets import BUDGETS, ON_GPU
 from tetrapla.parity import engine, suite
 from tetrapla.parity.cases import ActivationCase, NetworkCase
+from tetrapla.parity.pairwise import Pairwise
 from tetrapla.spec import LossAndGradients
 from tetrapla.spec.precisions import PRECISIONS, limits, numpy_dtype, precision
 
@@ -218,6 +220,29 @@ def test_a_gpus_primitives_have_budgets_of_their_own():
     assert (status(0, "cpu"), status(0, "gpu")) == ("agrees", "agrees")
     assert (status(13, "cpu"), status(13, "gpu")) == ("differs", "agrees")
     assert (status(26, "cpu"), status(26, "gpu")) == ("differs", "differs")
+
+
+def test_a_pair_has_the_bounds_of_both_devices():
+    b = tp.load("numpy")
+    z = np.linspace(-4, -1, 101, dtype=np.float32).reshape(1, -1)
+    case = ActivationCase("sigmoid", "activation/sigmoid", tp.Sigmoid(), z)
+
+    def fraction(*devices):
+        pairwise = Pairwise()
+        for i, device in enumerate(devices):
+
+            def off(g, z, by=1 + i * 2.0**-20):
+                return (b.activation(g, z).astype(float) * by).astype(np.float32)
+
+            label = label_of(f"numpy{i}", device)
+            engine.verdict(
+                case, Elsewhere(b, device, label=label, activation=off), pairwise
+            )
+        return next(p.fraction for p in pairwise.pairs() if p.tensor == "a")
+
+    cpus, mixed, gpus = (fraction(*d) for d in (["cpu"] * 2, ["cpu", "gpu"], ["gpu"] * 2))
+    assert cpus > mixed > gpus
+    assert mixed == pytest.approx(2 / (1 / cpus + 1 / gpus), rel=0.05)
 
 
 @pytest.mark.parametrize("dtype", HALVES)

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tetrapla.backends import Backend
+from tetrapla.backends import Backend, of_label
 from tetrapla.parity.cases import Case
 from tetrapla.parity.comparison import fractions, ulps_of
 from tetrapla.parity.verification import Check
@@ -43,9 +43,13 @@ class Pair:
 class _Shared:
     component: str
     dtype: str  # the tensor's own
-    bound: Array
     magnitude: Array
+    bounds: dict[bool, Array] = field(default_factory=dict)  # on a GPU, or not
     got: dict[str, Array] = field(default_factory=dict)
+
+    def bound(self, label: str) -> Array:
+        """Return the bound of what a backend made."""
+        return self.bounds[on_gpu(label)]
 
 
 class Pairwise:
@@ -61,19 +65,23 @@ class Pairwise:
         if check.got.size > LARGEST:
             return
         key = (case.id, backend.dtype, check.stage.tensor)
-        if key not in self._kept:
+        where = on_gpu(backend.label)
+        if key not in self._kept or where not in self._kept[key].bounds:
             error, magnitude = np.empty(check.got.shape), np.empty(check.got.shape)
             dtype = "float64"
             for index, expected in check.stage.blocks():
                 error[index], magnitude[index] = expected.error, expected.magnitude
                 dtype = expected.ar.dtype
-            self._kept[key] = _Shared(case.component, dtype, error, magnitude)
+            kept = _Shared(case.component, dtype, magnitude)
+            self._kept.setdefault(key, kept).bounds[where] = error
         self._kept[key].got[backend.label] = check.got
 
     def add(self, other: "Pairwise") -> None:
         """Take over what another suite kept of other backends."""
         for key, kept in other._kept.items():
-            self._kept.setdefault(key, kept).got.update(kept.got)
+            mine = self._kept.setdefault(key, kept)
+            mine.got.update(kept.got)
+            mine.bounds.update(kept.bounds)
 
     def sort(self, ids: Sequence[str]) -> None:
         """Put the tensors in this order of their cases."""
@@ -88,12 +96,18 @@ class Pairwise:
                 yield _pair(case, dtype, tensor, kept, left, right)
 
 
+def on_gpu(label: str) -> bool:
+    """Return whether a backend is on a GPU, which has bounds of its own."""
+    return of_label(label)[1] != "cpu"
+
+
 def _pair(case: str, dtype: str, tensor: str, kept: _Shared, left: str, right: str) -> Pair:
     a, b = (kept.got[name].astype(np.float64) for name in (left, right))
     with np.errstate(all="ignore"):
-        same = (a == b) | (np.isnan(a) & np.isnan(b)) | np.isinf(kept.bound)
+        bound = kept.bound(left) + kept.bound(right)
+        same = (a == b) | (np.isnan(a) & np.isnan(b)) | np.isinf(bound)
         distance = np.where(same, 0.0, np.abs(a - b))
-        fraction = fractions(distance, 2 * kept.bound)
+        fraction = fractions(distance, bound)
     index = np.unravel_index(np.argmax(fraction), fraction.shape)
     return Pair(
         case=case,
