@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import pytest
 import support
 from click.testing import CliRunner
 
+from tetrapla import backends
 from tetrapla.backends import load
 from tetrapla.commands.parity import parity
 from tetrapla.parity import engine, processes
@@ -276,3 +278,41 @@ def test_a_backend_that_is_installed_but_cannot_be_loaded_is_named(monkeypatch):
     result = invoke("--filter", "activation/tanh")
     assert result.exit_code == 0
     assert "torch not run: backend 'torch' found no accelerator" in result.stdout
+
+
+class OnGpu:
+    """A backend that says it is on a GPU."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.device, self.label = "gpu", f"{backend.name}@gpu"
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+
+def test_what_has_no_gpu_runs_on_the_cpu_beside_the_others(monkeypatch):
+    support.backend("torch", "float32")
+    real = processes._judge
+
+    def run(names, dtypes, cases, on_verdict):
+        return real(names, dtypes, [case.id for case in cases], on_verdict)
+
+    def labelled(label, dtype):
+        if label == "torch@gpu":
+            return OnGpu(load("torch", dtype=dtype))
+        return backends.labelled(label, dtype)
+
+    monkeypatch.setattr(processes, "run", run)
+    monkeypatch.setattr(processes, "labelled", labelled)
+    choice = ("--device", "gpu", "--filter", "activation/elu", "--pairs")
+    result = invoke("--backends", "torch,numpy", *choice)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "numpy@gpu not run: backend 'numpy' has no device 'gpu'; it has cpu" in said
+    assert "; it ran on the CPU" in said
+    assert re.search("torch@gpu +numpy", result.stdout)
+    assert "┃ torch@gpu numpy ┃" in result.stdout  # the pair
+    alone = invoke("--backends", "numpy", *choice)
+    assert alone.exit_code == 2
+    assert "no device 'gpu'" in alone.stderr

@@ -117,12 +117,21 @@ def parity(
     from tetrapla.parity import report as reports
 
     cases = [case for case in cases if set(case.dtypes) & set(wanted)]
-    verdicts, pairwise, absent = _run(cases, names, _beside(wanted))
-    for name, why in absent.items():  # its own word, said only when it is loaded
+    outcome = _run(cases, names, _beside(wanted))
+    for name, why in outcome.absent.items():  # its own word, said only when it is loaded
         names.remove(name)
         if (backends and not device) or not names:
             raise Refusal(why)
         missing[name] = why
+    # What has no GPU runs beside the others on the CPU.
+    plain = {of_label(name)[0]: name for name in outcome.absent}
+    if left := [name for name in plain if name not in names]:
+        outcome.add(_run(cases, left, _beside(wanted)))
+        names += left
+        outcome.sort(cases, names)
+        for name in left:
+            missing[plain[name]] += "; it ran on the CPU"
+    verdicts, pairwise, _ = outcome
     installed = available()
     versions = {name: installed.get(of_label(name)[0], "unknown") for name in names}
     compared = tuple(p for p in pairwise.pairs() if p.dtype in wanted)

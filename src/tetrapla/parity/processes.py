@@ -58,6 +58,19 @@ class Outcome(NamedTuple):
     pairwise: Pairwise
     absent: dict[str, str]  # the backends that could not be loaded, and why
 
+    def add(self, other: "Outcome") -> None:
+        """Take over what the same cases came to on other backends."""
+        self.verdicts.extend(other.verdicts)
+        self.pairwise.add(other.pairwise)
+        self.absent.update(other.absent)
+
+    def sort(self, cases: Iterable[Case], names: Iterable[str]) -> None:
+        """Put all in the order of the cases, then of the backends."""
+        ids = [case.id for case in cases]
+        place = {name: i for i, name in enumerate([*ids, *names])}
+        self.verdicts.sort(key=lambda v: (place[v.case], v.dtype, place[v.backend]))
+        self.pairwise.sort(ids)
+
 
 class Shard(NamedTuple):
     """What one process runs: the backends of one framework, some of the cases."""
@@ -69,7 +82,7 @@ class Shard(NamedTuple):
 def run(
     names: Sequence[str],
     dtypes: Sequence[str],
-    cases: Iterable[Case],
+    cases: Sequence[Case],
     on_verdict: OnVerdict = lambda verdict: None,
 ) -> Outcome:
     """Run cases of the suite on the backends; one alone runs in this process."""
@@ -82,9 +95,7 @@ def run(
         shards = _shards(groups, ids)
         at_once = len(shards) if len(groups) < _cores() else _cores()
         outcome = _side_by_side(shards, at_once, dtypes, on_verdict)
-    place = {name: i for i, name in enumerate([*ids, *names])}
-    outcome.verdicts.sort(key=lambda v: (place[v.case], v.dtype, place[v.backend]))
-    outcome.pairwise.sort(ids)
+    outcome.sort(cases, names)
     return outcome
 
 
@@ -158,8 +169,7 @@ def _side_by_side(
             listener.result()
     for shard, end in zip(shards, ends, strict=True):
         if isinstance(end, Outcome):
-            outcome.pairwise.add(end.pairwise)
-            outcome.absent.update(end.absent)
+            outcome.add(end)
         else:
             for verdict in _unheard(shard, dtypes, outcome.verdicts, end):
                 hear(verdict)
