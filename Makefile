@@ -99,9 +99,10 @@ figures: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/tetrapla drift \
 	  --svg docs/figures/trajectories.svg
 
-# Installs nothing: PYTHON is the Python that has the frameworks.
+# Installs nothing: PYTHON is the Python that has the frameworks. LIMIT=540
+# ends it after so many seconds, with a summary of what there is.
 gpu:
-	$(PYTHON) benchmarks/gpu.py build/gpu
+	$(PYTHON) benchmarks/gpu.py build/gpu $(if $(LIMIT),--limit $(LIMIT))
 
 # The site shows what this code does now: parity is measured, and the
 # libraries are asked, when either has changed. A line that breaks parity is

@@ -25,7 +25,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +34,9 @@ from gpu_jobs import ROOT, Job, work
 from gpu_summary import lines, seen, summary
 
 BENCHMARKS = Path(__file__).parent
-NEEDED = ("click", "numpy", "rich", "safetensors")
+NEEDED = ("numpy", "rich", "safetensors")  # without click there is no benchmark
 PACKAGES = ("torch", "tensorflow", "keras", "flax", "optax", "ml_dtypes", "scikit-learn")
-BEGINNINGS = ("jax", "nvidia-cublas", "nvidia-cudnn", "pytest", "triton")
+BEGINNINGS = ("click", "jax", "nvidia-cublas", "nvidia-cudnn", "pytest", "triton")
 VARIABLES = (
     "XLA_FLAGS",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -139,15 +139,13 @@ class Run:
         return [self.info, *self.tests, self.parity, *self.speed]
 
     def go(self) -> None:
-        """Run everything; the machine is quiet for what measures it."""
-        # The first tests watch the GPU's memory.
-        self.work(self.info, *self.tests)
-        others = self.others()
-        self.tests += others
+        """Run everything, and the benchmark alone."""
+        self.work(self.info, *self.tests, until=lambda: bool(seen(self.folder)))
+        self.tests += self.others()
         if self.cores >= BESIDE:
-            self.work(self.parity, *others)
+            self.work(self.parity, self.info, *self.tests)
         else:
-            self.work(*others)
+            self.work(self.info, *self.tests)
             self.work(self.parity)
         found = lines(self.folder / "info.jsonl")
         if not any("info" in each and "@gpu" in each["backend"] for each in found):
@@ -163,8 +161,11 @@ class Run:
             jobs += [self.tests_of(name, part, parts) for part in range(parts)]
         return jobs
 
-    def work(self, *jobs: Job) -> None:
-        work(jobs, self.cores, self.env, self.look)
+    def work(self, *jobs: Job, until: Callable[[], bool] = lambda: False) -> None:
+        for _ in work(jobs, self.cores, self.env):
+            self.look()
+            if until():
+                break
 
     def look(self) -> None:
         """Write the summary now and then; raise when time is up."""
@@ -188,6 +189,8 @@ class Run:
 
 
 def ended(number: int, frame: object) -> None:
+    """Let the summary be written, once."""
+    signal.signal(number, signal.SIG_IGN)
     raise CutOffError(f"signal {number}")
 
 
@@ -202,11 +205,11 @@ def main() -> None:
     parser.add_argument("--no-bench", action="store_true", help="do not measure the speed")
     asked = parser.parse_args()
     if lacking := [name for name in NEEDED if not find_spec(name)]:
-        parser.error(f"{sys.executable} has no {', '.join(lacking)}")
+        parser.error(f"{sys.executable} needs: pip install {' '.join(lacking)}")
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in ("*.jsonl", "*.json", "*.txt", "*.err"):
-        for old in folder.glob(pattern):
+    for own in ("info.*", "tests-*", "parity.*", "speed.*"):
+        for old in folder.glob(own):
             old.unlink()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ended)

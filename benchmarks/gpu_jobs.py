@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 FATAL = "Fatal Python error"  # faulthandler's first words
@@ -70,11 +70,15 @@ class Job:
         return f"ended {how} after {self.seconds:.0f} s"
 
     def last(self, n: int = 1) -> str:
-        """Return the last lines that it wrote; of a crash, the first."""
+        """Return the last lines that it wrote; of a crash, where it was."""
         for file in (self.errors, self.log):
             if written := [line for line in _text(file).splitlines() if line.strip()]:
                 fatal = [i for i, line in enumerate(written) if line.startswith(FATAL)]
-                return "\n".join(written[fatal[0] :][:n] if fatal else written[-n:])
+                if fatal:
+                    there = written[fatal[0] :]
+                    at = [i for i, x in enumerate(there) if x.startswith("Current thread")]
+                    return "\n".join([there[0], *there[at[0] if at else 1 :][:n]])
+                return "\n".join(written[-n:])
         return "it wrote nothing"
 
     @property
@@ -87,18 +91,16 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
-def work(
-    jobs: Sequence[Job], at_once: int, env: Mapping[str, str], look: Callable[[], None]
-) -> None:
-    """Run jobs, so many at once; look in between."""
-    waiting = list(jobs)
-    busy: list[Job] = []
+def work(jobs: Sequence[Job], at_once: int, env: Mapping[str, str]) -> Iterator[None]:
+    """Run jobs, so many at once, and those that run already; yield now and then."""
+    busy = [job for job in jobs if job.running()]
+    waiting = [job for job in jobs if job.process is None]
     while waiting or busy:
-        for job in [job for job in busy if not job.running()]:
-            print(f"{job.name} {job}", flush=True)
-            busy.remove(job)
         while waiting and len(busy) < at_once:
             busy.append(waiting.pop(0))
             busy[-1].start(env)
-        look()
+        yield
         time.sleep(0.2)
+        for job in [job for job in busy if not job.running()]:
+            print(f"{job.name} {job}", flush=True)
+            busy.remove(job)

@@ -113,8 +113,9 @@ def outcomes(written: Iterable[Line]) -> list[Line]:
     """Return the last that is known of each test."""
     ends: dict[str, Line] = {}
     for line in written:
+        before = ends.get(line.get("test", ""))
         # What has failed stays failed, however it is taken down.
-        if "test" in line and ends.get(line["test"], line)["outcome"] != "failed":
+        if "test" in line and (before is None or before["outcome"] != "failed"):
             ends[line["test"]] = line
     return list(ends.values())
 
@@ -179,7 +180,7 @@ def differing(verdicts: Iterable[Line]) -> Iterator[str]:
             raised[v["backend"], v["message"]].append(where)
     for (backend, message), wheres in raised.items():
         some = ", ".join(wheres[:5]) + (" ..." if len(wheres) > 5 else "")
-        yield f"- ✗ {backend}, {len(wheres)} runs ({some}):"
+        yield f"- ✗ {backend}, {len(wheres)} run{'s' * (len(wheres) > 1)} ({some}):"
         yield from indented(message[:LONGEST])
 
 

@@ -49,7 +49,7 @@ class Share:
         self.say(there=Counter(map(backend_of, marked)), selected=len(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
+        if report.failed and self.backend == "none":  # and not once more for each
             self.say(test=report.nodeid, outcome="failed", message=said(report), seconds=0)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:

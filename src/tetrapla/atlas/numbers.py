@@ -152,7 +152,7 @@ ROWS = (
             "jax": 'jax.default_matmul_precision("highest")',
         },
         never="the settings are global (JAX's can be scoped). What is read here is the "
-        "setting, not a product on a GPU.",
+        "setting; make gpu multiplies 1 + 2^-12 by 1 on a GPU, which is 1 in TF32.",
     ),
     Row(
         "matmul-precision-cpu",
