@@ -16,11 +16,28 @@ from tetrapla import data
 from tetrapla.backends import Backend, labelled
 from tetrapla.parity import suite
 from tetrapla.parity.cases import Case
-from tetrapla.spec import BackendUnavailableError
+from tetrapla.spec import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    BackendUnavailableError,
+    RMSProp,
+)
 
 BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
 LIBRARIES = ("torch.nn", "tf.keras", "jax.flax")
 ALL = (*BACKENDS, *LIBRARIES)
+RULES = {  # each, with what it has beside its defaults
+    "sgd": SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "adagrad": Adagrad(0.1),
+    "adadelta": Adadelta(1.0),
+    "rmsprop": RMSProp(1e-3, centered=True, momentum=0.5),
+    "adam": Adam(1e-2),
+    "adam-keras": Adam.keras(1e-2, amsgrad=True),
+    "adamw": AdamW(1e-2),
+}
 
 
 @cache

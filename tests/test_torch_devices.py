@@ -21,15 +21,6 @@ from tetrapla.impls.torch.library import backend as library  # noqa: E402
 from tetrapla.impls.torch.library import training as library_training  # noqa: E402
 
 ELSEWHERE = torch.device("meta")
-RULES = {
-    "sgd": tp.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "adagrad": tp.Adagrad(0.1),
-    "adadelta": tp.Adadelta(1.0),
-    "rmsprop": tp.RMSProp(1e-3, centered=True, momentum=0.5),
-    "adam": tp.Adam(1e-2),
-    "adam-keras": tp.Adam.keras(1e-2, amsgrad=True),
-    "adamw": tp.AdamW(1e-2),
-}
 LOSSES = {
     "mse": tp.MeanSquaredError(),
     "bce": tp.BinaryCrossEntropy(),
@@ -97,18 +88,18 @@ def record(monkeypatch, net, mode, loss, rule):
 @pytest.mark.parametrize("mode", ["float64", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_recorded_step_never_leaves_its_device(monkeypatch, activation, mode):
-    record(monkeypatch, network(activation), mode, LOSSES["softmax"], RULES["adam"])
+    record(monkeypatch, network(activation), mode, LOSSES["softmax"], support.RULES["adam"])
 
 
 @pytest.mark.parametrize("mode", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", support.RULES.values(), ids=support.RULES)
 def test_nor_does_any_loss_or_rule(monkeypatch, rule, loss, mode):
     record(monkeypatch, network(), mode, loss, rule)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", support.RULES.values(), ids=support.RULES)
 @pytest.mark.parametrize("name", ["torch", "torch.nn"])
 def test_a_plain_step_stays_on_one_device(monkeypatch, name, rule, loss):
     # "meta" has no autocast, which is off in float32

@@ -87,19 +87,8 @@ def test_runs_are_within_their_bounds(on_tape, monkeypatch, case, dtype):
     assert replays
 
 
-RULES = {
-    "sgd": tp.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "adagrad": tp.Adagrad(0.1),
-    "adadelta": tp.Adadelta(1.0),
-    "rmsprop": tp.RMSProp(1e-3, centered=True, momentum=0.5),
-    "adam": tp.Adam(1e-2),
-    "adam-keras": tp.Adam.keras(1e-2, amsgrad=True),
-    "adamw": tp.AdamW(1e-2),
-}
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", support.RULES.values(), ids=support.RULES)
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse", "bce"])
 def test_every_rule_and_loss_trains_as_the_plain_loop(on_tape, rule, loss, dtype):
     """As plain, but for rounding: the schedule's rates and each step's t are its own."""
