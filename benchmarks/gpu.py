@@ -45,10 +45,18 @@ VARIABLES = (
     "TF_DETERMINISTIC_OPS",
     "XLA_PYTHON_CLIENT_PREALLOCATE",
 )
-BENCH = ("-m", "tetrapla", "bench")
+BENCH = ("-m", "tetrapla", "bench", "--problems", "small,large")
+# Of processes side by side each has one core; the benchmark has all.
+ONE_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 DTYPES = "float32,float64,tf32,bfloat16,float16"
 BESIDE = 8  # cores with which tests and parity run side by side
 EVERY = 3.0  # seconds
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    mine = getattr(os, "sched_getaffinity", None)  # of Linux
+    return len(mine(0)) if mine else os.cpu_count() or 1
 
 
 def laid_out(folder: Path) -> Path:
@@ -76,11 +84,12 @@ def machine() -> dict[str, str]:
     query = "--query-gpu=name,memory.total,driver_version,compute_mode"
     found = {
         "GPU, memory, driver, mode": said(["nvidia-smi", query, "--format=csv,noheader"]),
-        "system": f"{platform.platform()}, {os.cpu_count()} cores",
+        "system": f"{platform.platform()}, {cores()} cores",
         "commit": said(["git", "describe", "--always", "--dirty"]),
         "Python": platform.python_version(),
     }
-    there = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
+    every = ((d.metadata["Name"], d.version) for d in metadata.distributions())
+    there = {name.lower(): version for name, version in every if name}
     for name in (*NEEDED, *PACKAGES):
         found[name] = there.get(name, "not installed")
     begin = sorted(name for name in there if name.startswith(BEGINNINGS))
@@ -115,7 +124,7 @@ class Run:
     """The processes of one run, in the order in which the summary has them."""
 
     def __init__(self, folder: Path, asked: argparse.Namespace) -> None:
-        self.folder, self.cores = folder, os.cpu_count() or 1
+        self.folder, self.cores = folder, cores()
         self.until = time.monotonic() + (asked.limit or float("inf"))
         self.written = 0.0
         self.about, self.env = machine(), environment(folder)
@@ -162,7 +171,9 @@ class Run:
         return jobs
 
     def work(self, *jobs: Job, until: Callable[[], bool] = lambda: False) -> None:
-        for _ in work(jobs, self.cores, self.env):
+        alone = self.cores < BESIDE or set(jobs) == set(self.speed)
+        env = self.env if alone else ONE_EACH | self.env
+        for _ in work(jobs, self.cores, env):
             self.look()
             if until():
                 break

@@ -4,11 +4,13 @@
 
 The lines, FOLDER/parity.jsonl, are written as verdicts come: a run that is
 stopped leaves what it had. A run that ends writes parity.json too, and prints
-the tables. Exits with 1 if a backend differs.
+the tables. Exits with 1 if a backend differs, or two of them.
 """
 
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tetrapla.backends import BUILT_IN, available, label_of, of_label
 from tetrapla.parity import document, processes, suite
 from tetrapla.parity.comparison import str_of
 from tetrapla.parity.engine import Verdict
+from tetrapla.parity.pairwise import Pair
 from tetrapla.parity.report import Report, show
 
 
@@ -34,6 +37,21 @@ def line(v: Verdict) -> dict[str, Any]:
         about |= {"tensors": [len(wrong), len(v.comparisons)]}
         about |= {"elements": len(v.first.outside)}
     return about
+
+
+def worst_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+    """Return where each two backends are farthest apart, in each dtype.
+
+    Of those from scratch: a library may have another formula, and a bound of its own.
+    """
+    worst: dict[tuple[str, str, str], Pair] = {}
+    for pair in pairs:
+        key = pair.dtype, pair.left, pair.right
+        if any("." in of_label(name)[0] for name in (pair.left, pair.right)):
+            continue
+        if key not in worst or pair.fraction > worst[key].fraction:
+            worst[key] = pair
+    return list(worst.values())
 
 
 def main() -> None:
@@ -58,18 +76,21 @@ def main() -> None:
 
         write(about)
         found = processes.run(labels, beside, cases, lambda v: write(line(v)))
-        write({"absent": found.absent})
+        pairs = tuple(found.pairwise.pairs())
+        worst = worst_pairs(pairs)
+        write({"absent": found.absent, "pairs": [asdict(pair) for pair in worst]})
     versions = {label: there[of_label(label)[0]] for label in labels}
     report = Report(
         found.verdicts,
         {label: v for label, v in versions.items() if label not in found.absent},
         {name: "not installed" for name in BUILT_IN if name not in there} | found.absent,
-        tuple(found.pairwise.pairs()),
+        pairs,
         tuple(dtypes),
     )
     document.write(report, folder / "parity.json")
     show(report, Console(width=160))
-    sys.exit(1 if report.failures else 0)
+    apart = any(pair.fraction > 1 for pair in worst)
+    sys.exit(1 if report.failures or apart else 0)
 
 
 if __name__ == "__main__":

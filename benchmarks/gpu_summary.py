@@ -164,6 +164,30 @@ def parity(folder: Path, job: Job) -> Iterator[str]:
     for dtype in dict.fromkeys(plan["dtypes"]):
         of_dtype = [v for v in verdicts if v["dtype"] == dtype]
         yield from table(plan, of_dtype, names, dtype)
+    yield from pairs([pair for line in found for pair in line.get("pairs", ())])
+
+
+def pairs(found: Sequence[Line]) -> Iterator[str]:
+    """Yield how far two backends, or one on two devices, are apart at most."""
+    if not found:
+        return
+    dtypes = list(dict.fromkeys(pair["dtype"] for pair in found))
+    rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for pair in found:
+        sign = "✗ " if pair["fraction"] > 1 else ""
+        shown = f"{sign}{pair['fraction']:.2g} ({pair['ulps']:.3g} ULP)"
+        rows[pair["left"], pair["right"]][pair["dtype"]] = shown
+        if sign:
+            left, right = pair["values"]
+            yield f"- ✗ {pair['left']} {left!r}, {pair['right']} {right!r}:"
+            yield f"  {pair['case']} {pair['tensor']} {pair['dtype']} at {pair['index']}"
+    yield "### Pairs\n"
+    yield f"| share of the sum of both bounds | {' | '.join(dtypes)} |"
+    yield "|---|" + "---|" * len(dtypes)
+    for (left, right), cells in rows.items():
+        shown = " | ".join(cells.get(dtype, "") for dtype in dtypes)
+        yield f"| {left}, {right} | {shown} |"
+    yield ""
 
 
 def differing(verdicts: Iterable[Line]) -> Iterator[str]:

@@ -68,11 +68,10 @@ def test_the_same_backend_on_both_devices(name, dtype, kind):
     case = CASES[next(i for i in CASES if i.startswith(kind))]
     both = [support.on_gpu(name, dtype), support.backend(name, dtype)]
     pairwise = Pairwise()
-    for backend in both:
-        engine.verdict(case, backend, pairwise)
+    verdicts = [engine.verdict(case, backend, pairwise) for backend in both]
     pairs = list(pairwise.pairs())
-    if engine.verdict(case, both[0]).status == "no":
-        pytest.skip("not in the library")
+    if any(v.known or v.status == "no" for v in verdicts):
+        pytest.skip("the library has another formula, or none: a pair has not its bound")
     assert {(p.left, p.right) for p in pairs} == {(name, f"{name}@gpu")}
     assert max(p.fraction for p in pairs) <= 1
 
@@ -168,6 +167,29 @@ def test_tf32_only_where_it_is_asked_for(name):
     np.testing.assert_allclose(lower, x, rtol=2.0**-10)  # what TF32 may cut off
 
 
+def test_tf32_is_used_where_it_is_asked_for():
+    torch = pytest.importorskip("torch")
+    b = support.on_gpu("torch", "tf32")
+    if torch.cuda.get_device_capability()[0] < 8:
+        pytest.skip("a GPU without TF32")
+    n = 1024  # large enough for any library to use it
+    net = tp.Sequential(tp.Dense(n, n))
+    weights = {"0.weight": np.eye(n, dtype=np.float32), "0.bias": np.zeros(n)}
+    x = np.full((n, n), 1 + 2.0**-12, np.float32)
+    np.testing.assert_array_equal(b.forward(net, weights, x), np.ones_like(x))
+
+
+def test_adams_betas_are_not_rounded():
+    """CUDA's fused Adam takes beta2 through float32: its 1 - beta2 is 1.3e-5 off."""
+    b = support.on_gpu("torch")
+    net = tp.Sequential(tp.Dense(1, 1))
+    weights = {"0.weight": np.ones((1, 1)), "0.bias": np.zeros(1)}
+    data = np.ones((1, 1)), np.zeros((1, 1))
+    run = b.fit(net, weights, data, tp.Training(1, 1, tp.Adam(0.1), "mse"))
+    v = run.state.optimizer["v/0.weight"].item()  # (1 - beta2) g^2, g = 2
+    assert abs(v / (0.001 * 4) - 1) < 4 * 2.0**-24
+
+
 def test_two_precisions_in_turn(name):
     x = np.linspace(0.9, 1.1, 64 * 64, dtype=np.float32).reshape(64, 64)
     net = tp.Sequential(tp.Dense(64, 64))
@@ -228,4 +250,5 @@ def test_frameworks_share_a_gpu():
     ran = subprocess.run(
         [sys.executable, "-c", SHARES], env=env, capture_output=True, text=True, check=True
     )
-    assert float(ran.stdout) < 0.2  # three quarters, if it were taken in advance
+    # Three quarters, if it were taken in advance; others may be on the GPU too.
+    assert float(ran.stdout) < 0.5

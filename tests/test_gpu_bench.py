@@ -1,7 +1,10 @@
 """`tetrapla bench --device gpu`: it runs, on the GPU, in float32."""
 
 import json
+import shutil
+import sysconfig
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,9 +35,8 @@ def measured(path, *args):
     return whole
 
 
-@pytest.mark.parametrize("problem", ["small", "large"])
-def test_a_contest_has_ratios(name, problem, tmp_path):
-    how = ("--frameworks", name, "--problems", problem, "--repeats", "2")
+def test_a_contest_has_ratios(name, tmp_path):
+    how = ("--frameworks", name, "--problems", "small", "--repeats", "2")
     (contest,) = measured(tmp_path / "speed.json", *how)["contests"]
     assert contest["failed"] == {}
     assert set(contest["left_out"].values()) <= {"keras is not installed"}
@@ -54,6 +56,9 @@ def test_a_contest_has_ratios(name, problem, tmp_path):
 @pytest.mark.filterwarnings("default")  # it would rather have TF32
 def test_torch_compile_runs():
     support.on_gpu("torch")
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.is_file() or not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        pytest.skip("Triton needs a C compiler and Python.h")
     of_torch = import_module("tetrapla.benchmarks.of_torch")
     with of_torch.scope("gpu"):
         run = of_torch.compiled(asked("small", "gpu"))

@@ -6,8 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import support
+
+import tetrapla as tp
+from tetrapla.parity import engine
 
 pytest.importorskip("jax")
+from tetrapla.impls.jax import fast
 
 CODE = """
 import json
@@ -49,3 +54,31 @@ def test_nothing_is_on_the_first_device():
     )
     seen, second = json.loads(ran.stdout)
     assert seen == [second]
+
+
+TRAINING = support.cases("training/breast-cancer-dropout", "training/diabetes-adamw")
+
+
+@pytest.mark.parametrize("together", [4, 16])  # the runs have 5 to 14 steps an epoch
+@pytest.mark.parametrize("case", TRAINING.values(), ids=TRAINING)
+@pytest.mark.parametrize("name", ["jax", "jax.flax"])
+def test_turns_of_several_steps_do_no_more_than_asked(monkeypatch, name, case, together):
+    """As on a GPU, where the host waits in each turn of a loop."""
+    asked = []
+
+    def in_a_turn(platform, numbers):
+        asked.append(platform)
+        return together
+
+    monkeypatch.setattr(fast, "in_a_turn", in_a_turn)
+    verdict = engine.verdict(case, tp.load(name))
+    if verdict.status == "no":
+        pytest.skip(verdict.message)
+    assert verdict.status in ("agrees", "known deviation"), (verdict.message, verdict.first)
+    assert set(asked) == {"cpu"}
+
+
+def test_a_turn_has_several_steps_where_they_are_small():
+    assert fast.in_a_turn("cpu", 1000) == 1
+    assert fast.in_a_turn("gpu", 1000) > 1
+    assert fast.in_a_turn("gpu", 10**8) == 1

@@ -4,6 +4,8 @@ Recording itself needs a GPU (test_gpu.py). Here each replay is the step done
 again, so that all but the graph is judged by the oracle on a CPU.
 """
 
+import gc
+import weakref
 from contextlib import nullcontext
 
 import numpy as np
@@ -65,7 +67,7 @@ def on_tape(monkeypatch):
         return replay
 
     monkeypatch.setattr(graphs, "recorded", recorded)
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(graphs, "stream_of", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
 
@@ -107,6 +109,27 @@ def test_every_rule_and_loss_trains_as_the_plain_loop(on_tape, rule, loss, dtype
     for name, w in plain.weights.items():
         np.testing.assert_allclose(run.weights[name], w, rtol=tolerance, atol=tolerance)
     assert run.state.optimizer["t"] == plain.state.optimizer["t"] == 21
+
+
+def test_a_fit_leaves_no_graph_behind(on_tape, monkeypatch):
+    load, _ = on_tape
+    alive = weakref.WeakSet()
+    made = graphs.Tape.__init__
+
+    def init(tape, *given):
+        made(tape, *given)
+        alive.add(tape)
+
+    monkeypatch.setattr(graphs.Tape, "__init__", init)
+    monkeypatch.setattr(graphs, "recorded", lambda step, stream: lambda: None)
+    net = tp.Sequential(tp.Dense(3, 2))
+    data = np.ones((40, 3)), np.zeros((40, 2))
+    gc.disable()
+    try:
+        load().fit(net, net.init(seed=0), data, tp.Training(2, 4, tp.SGD(0.1), "mse"))
+        assert not alive
+    finally:
+        gc.enable()
 
 
 def test_a_step_that_cannot_be_recorded_is_done_all_the_same(on_tape, monkeypatch):

@@ -57,7 +57,8 @@ def missing(framework: str) -> list[str]:
 
 
 def _installed() -> dict[str, str]:
-    return {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}
+    every = ((d.metadata["Name"], d.version) for d in metadata.distributions())
+    return {name.lower(): version for name, version in every if name}
 
 
 def measure(

@@ -9,5 +9,6 @@ if __name__ != "tetrapla.impls.jax":
     )
 
 # Else JAX takes three quarters of a GPU's memory when it is first used,
-# and no other framework finds room there.
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# and no other framework finds room. Who says how much wants that.
+if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -87,22 +87,28 @@ def stacked(trees: list[Any]) -> Any:
 
 def devices() -> dict[str, jax.Device]:
     """Return the devices by tetrapla's names."""
-    there = {"cpu": jax.devices("cpu")[0]}
-    try:
-        gpus = jax.devices("gpu")
-    except RuntimeError:  # jax's word for: there is no such platform
-        return there
-    there["gpu"] = gpus[0]
-    return there | {f"gpu:{i}": gpu for i, gpu in enumerate(gpus)}
+    there = {}
+    for platform in ("cpu", "gpu"):
+        try:
+            found = jax.devices(platform)
+        except RuntimeError:  # jax's word for: no such platform
+            continue
+        there[platform] = found[0]
+    if "gpu" in there:
+        there |= {f"gpu:{i}": each for i, each in enumerate(found)}
+    return there
 
 
-def deterministic() -> str:
-    """Return whether a GPU's answers are the same every time."""
-    flag = "--xla_gpu_deterministic_ops"  # read once, by XLA
-    set_ = flag in os.environ.get("XLA_FLAGS", "")
-    if "gpu" not in devices() or set_:
+FLAG = "--xla_gpu_deterministic_ops"
+AT_START = os.environ.get("XLA_FLAGS", "")  # XLA reads it once
+
+
+def deterministic(device: str) -> str:
+    """Return whether a device's answers are the same every time."""
+    wanted = {FLAG, f"{FLAG}=true", f"{FLAG}=1"}
+    if device == "cpu" or wanted & set(AT_START.split()):
         return "yes"
-    return f"not promised: XLA_FLAGS has no {flag}=true"
+    return f"not promised: XLA_FLAGS had no {FLAG}=true at the start"
 
 
 @contextmanager
@@ -195,7 +201,7 @@ class Backend:
                 config.jax_default_matmul_precision
             ),
             "flushes subnormals": "yes" if flushed else "no",
-            "deterministic": deterministic(),
+            "deterministic": deterministic(self.device),
         }
 
     def tensors(self, given: Arrays) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from .snapshots import Snapshots, at_index
 from .training import train_step
 
 SAMPLES = 2**14  # of a stretch, and no more steps
+TOGETHER = 16  # steps on a GPU for which the host is asked once
+SMALL = 2**20  # numbers: of more, a step in vain costs more than that
 Sizes = tuple[int, ...]  # of batches
 
 
@@ -47,6 +49,41 @@ def one_step(
     return (nnx.state(model), state), value
 
 
+def in_a_turn(platform: str, numbers: int) -> int:
+    """Return how many steps a turn of the loop has."""
+    return TOGETHER if platform != "cpu" and numbers <= SMALL else 1
+
+
+def looped(
+    step: Callable[[Array, Any], Any],
+    start: Array,
+    stop: Array,
+    carry: Any,
+    together: int,
+) -> Any:
+    """Do the steps start ... stop - 1.
+
+    How long this loop is, XLA does not know: on a GPU the host waits in
+    each turn, to be told whether there is another. So a turn may have
+    several steps; what the last of them make beyond stop is dropped.
+    """
+    if together == 1:
+        return lax.fori_loop(start, stop, step, carry)
+
+    def turn(j: Array, carry: Any) -> Any:
+        def one(k: Array, carry: Any) -> Any:
+            i = start + j * together + k
+            kept, kind = jax.tree.flatten(carry)  # a step changes it
+            made = jax.tree.leaves(step(i, carry))
+            chosen = map(partial(jnp.where, i < stop), made, kept)
+            return jax.tree.unflatten(kind, chosen)
+
+        return lax.fori_loop(0, together, one, carry)
+
+    turns = (stop - start + together - 1) // together
+    return lax.fori_loop(0, turns, turn, carry)
+
+
 @lru_cache(maxsize=64)  # to find it by its arguments takes jit longer
 def program(
     step: Callable[..., tuple[Any, Array]],
@@ -56,6 +93,7 @@ def program(
     sizes: Sizes,
     l2: float,
     room: int,
+    together: int,
 ) -> Callable[..., tuple[Any, Array, Any]]:
     """Return the program of many steps, of batches of these sizes."""
 
@@ -82,7 +120,7 @@ def program(
             for k, size in enumerate(sizes):
                 of_size = partial(body, size)
                 bounds = ends[k], ends[k + 1]
-                carry = lax.fori_loop(*bounds, of_size, tuple(carry))
+                carry = looped(of_size, *bounds, tuple(carry), together)
             if shots is not None:
                 put = partial(at_index, i=steps["ends"][j])
                 shots = jax.tree.map(put, shots, carry[0])
@@ -139,7 +177,10 @@ class Steps(Together):
         self.programs: dict[Any, Any] = {}
         self.settled = True  # whether the model has what is in carry
         leaves = jax.tree.leaves(self.carry)
-        self.room = loop.room(sum(leaf.size for leaf in leaves))
+        numbers = sum(leaf.size for leaf in leaves)
+        self.room = loop.room(numbers)
+        (device,) = leaves[0].devices()
+        self.together = in_a_turn(device.platform, numbers)
 
     def parts(self) -> tuple[nnx.GraphDef, Any]:
         """Return what does not change, and what does."""
@@ -164,7 +205,8 @@ class Steps(Together):
         sizes, *given = self.shapes.padded(stretch, start, stop)
         if sizes not in self.programs:
             fixed = self.step, self.graph, self.given, self.dropouts
-            own = program(*fixed, sizes, self.l2, self.room)
+            how = self.l2, self.room, self.together
+            own = program(*fixed, sizes, *how)
             self.programs[sizes] = own
         train_steps = self.programs[sizes]
         self.carry, values, shots = train_steps(self.carry, *given)

@@ -62,12 +62,15 @@ def devices() -> dict[str, str]:
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # read once, by TensorFlow
 
 
-def deterministic() -> str:
-    """Return whether a GPU's answers are the same every time."""
-    name = "TF_DETERMINISTIC_OPS"  # read once, by TensorFlow
-    if "gpu" not in devices() or os.environ.get(name) == "1":
+DETERMINISTIC = "TF_DETERMINISTIC_OPS"
+AT_START = os.environ.get(DETERMINISTIC)  # TensorFlow reads it once
+
+
+def deterministic(device: str) -> str:
+    """Return whether a device's answers are the same every time."""
+    if device == "cpu" or AT_START == "1":
         return "yes"
-    return f"not promised: {name} is not 1"
+    return f"not promised: {DETERMINISTIC} was not 1 at the start"
 
 
 @contextmanager
@@ -156,7 +159,7 @@ class Backend:
             "oneDNN": os.environ.get(
                 "TF_ENABLE_ONEDNN_OPTS", "default"
             ),
-            "deterministic": deterministic(),
+            "deterministic": deterministic(self.device),
         }
 
     @placed

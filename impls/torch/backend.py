@@ -221,7 +221,7 @@ class Backend:
             "devices": ", ".join(devices()),
             "threads": str(torch.get_num_threads()),
             "float32 products on a GPU": single(),
-            "deterministic": deterministic(),
+            "deterministic": deterministic(self.place),
             "flushes subnormals": flushes_subnormals(),
         }
 
@@ -455,15 +455,21 @@ class Backend:
         return state
 
 
-def deterministic() -> str:
-    """Return whether a GPU's answers are the same every time."""
-    if not torch.cuda.is_available():
-        return "yes"  # the CPU's are, for a number of threads
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+AT_START = os.environ.get(WORKSPACE)  # cuBLAS reads it once
+
+
+def deterministic(place: torch.device) -> str:
+    """Return whether a device's answers are the same every time."""
+    if place.type == "cpu":
+        return "yes"  # for a number of threads
     wanted = (":4096:8", ":16:8")
-    name = "CUBLAS_WORKSPACE_CONFIG"  # read once, by cuBLAS
-    if os.environ.get(name) in wanted:
+    if AT_START in wanted:
         return "yes"
-    return f"on one stream: {name} is not {' or '.join(wanted)}"
+    return (
+        "unless other streams multiply too: at the start "
+        f"{WORKSPACE} was not {' or '.join(wanted)}"
+    )
 
 
 def flushes_subnormals() -> str:

@@ -159,6 +159,9 @@ def flattened(tensors: list[Tensor]) -> Tensor:
 class Steps(Together):
     """Training steps, with all that they write into."""
 
+    numbers = NUMBERS
+    has_fused = True
+
     def __init__(
         self,
         model: layers.Sequential,
@@ -192,14 +195,15 @@ class Steps(Together):
         hyper = optimizer.hyper
         # in float64 the kernel's 1 - beta^t has lost digits
         self.fused = (
-            isinstance(hyper, Adam)
+            self.has_fused
+            and isinstance(hyper, Adam)
             and self.theta.dtype == torch.float32
             and hyper.eps_place == "outside"
             and not hyper.amsgrad
         )
         self.t = self.theta.new_zeros(())  # of float32, as the kernel's
         widths = [w.shape[-1] for w in weights.values()]
-        self.most = NUMBERS // max(x.shape[1], *widths)  # samples
+        self.most = self.numbers // max(x.shape[1], *widths)  # samples
         outputs = widths[-1]
         self.no_outputs = self.theta.new_empty(0, outputs)
 
@@ -223,9 +227,9 @@ class Steps(Together):
         self.networks[batch] = made
         return made
 
-    def samples(self, part: Stretch) -> tuple[Tensor, Tensor]:
-        """Return the inputs and labels of all steps."""
-        x, y = self.x[part.rows], self.y[part.rows]
+    def samples(self, rows: Any) -> tuple[Tensor, Tensor]:
+        """Return the inputs and labels of some samples."""
+        x, y = self.x[rows], self.y[rows]
         if isinstance(self.loss, SoftmaxCrossEntropy):
             y = losses.one_hot(y, self.no_outputs)
         return x, y
@@ -237,7 +241,7 @@ class Steps(Together):
     @torch.no_grad()
     def run(self, stretch: Stretch, start: int, stop: int) -> Any:
         part = stretch.part(start, stop)
-        x, y = self.samples(part)
+        x, y = self.samples(part.rows)
         for batch in set(part.sizes):
             for layer in self.dropouts(batch):
                 layer.masks = iter(layer.draw(part.keys_of(batch)))
@@ -336,7 +340,6 @@ def fit(
     x: Any,
     y: Any,
     loop: Loop,
-    kind: type[Steps] = Steps,
 ) -> None:
-    steps = kind(model, loss, optimizer, x, y, loop.training.l2)
+    steps = Steps(model, loss, optimizer, x, y, loop.training.l2)
     loop.train(steps, len(x), steps.most)

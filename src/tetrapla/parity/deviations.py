@@ -248,6 +248,16 @@ TABLE: tuple[Deviation, ...] = (
         dtypes=(*WHOLE, "float16"),
     ),
     Deviation(
+        habits.SOFTPLUS_PLAIN,
+        ("torch.nn",),
+        "computes softplus as log(1 + exp(z)) for z > 0 too, and CUDA's log1p is up to 1 ULP "
+        "off the correctly rounded one",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cuda/ActivationSoftplusKernel.cu",
+        ("activation/softplus", "float32"),
+        dtypes=EVERY,
+        on_gpu=True,
+    ),
+    Deviation(
         habits.SOFTPLUS_THRESHOLD,
         ("tf.keras",),
         "takes z for softplus above -log(eps) - 2, 2.84 in bfloat16, and exp(z) below "

@@ -7,6 +7,7 @@ there are more cores than frameworks, the cases of the slowest are dealt out
 to several processes.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -45,7 +46,7 @@ TRAINING = 15
 LONGEST = {"training/breast-cancer-whole": 40, "training/digits-adam": 40}
 
 FEWEST = 16  # cases for which importing a framework once more is worth while
-MOST = 24  # cores that are used: each process takes memory, on a GPU too
+MOST = 16  # cores that are used: each process takes memory, on a GPU too
 
 _SPAWN = get_context("spawn")  # a forked framework may hang
 _said: Any = None  # in a worker: where it says which verdict it has
@@ -146,7 +147,19 @@ def _weight(case: str) -> int:
 
 
 def _cores() -> int:
-    return min(os.cpu_count() or 1, MOST)
+    """Return how many cores this process may use, and no more than are worth it."""
+    mine = getattr(os, "sched_getaffinity", None)  # of Linux
+    there = len(mine(0)) if mine else os.cpu_count() or 1
+    return min(there, _quota(), MOST)
+
+
+def _quota() -> int:
+    """Return the cores that a container grants, rounded up."""
+    try:
+        words = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return math.ceil(int(words[0]) / int(words[1]))
+    except (OSError, ValueError, IndexError):  # no cgroup, or "max"
+        return MOST
 
 
 def _side_by_side(
