@@ -114,6 +114,44 @@ def test_the_same_run_has_the_same_bits(name, dtype):
         np.testing.assert_array_equal(w, second.weights[label])
 
 
+def test_looked_at_stored_or_resumed_it_is_the_same_run(name, tmp_path):
+    gpu = support.on_gpu(name)
+    net = tp.Sequential(tp.Dense(20, 32, "relu"), tp.Dropout(0.3), tp.Dense(32, 3))
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((100, 20)), rng.integers(0, 3, 100)
+    rule = "adam" if gpu.supports("adam").status != "no" else tp.Adam.keras()
+    settings = tp.Training(4, 16, rule, "softmax_cross_entropy")
+    weights, states = net.init(seed=0), []
+    run = gpu.fit(net, weights, (x, y), settings)
+
+    def look(report):
+        if report.step == 9:
+            states.append(report.state())
+
+    looked = gpu.fit(net, weights, (x, y), settings, on_step=look)
+    np.save(tmp_path / "x.npy", x)
+    in_file = np.load(tmp_path / "x.npy", mmap_mode="r")
+    stored = gpu.fit(net, weights, (in_file, y), settings)
+    resumed = gpu.fit(net, weights, (x, y), settings, resume=states[0])
+    for what, other in {"looked": looked, "stored": stored, "resumed": resumed}.items():
+        for label, w in run.weights.items():
+            np.testing.assert_array_equal(w, other.weights[label], err_msg=what)
+
+
+@pytest.mark.parametrize("swept", ["torch", "jax"])
+def test_many_rates_at_once(swept):
+    gpu = support.on_gpu(swept, "float64")
+    net = tp.Sequential(tp.Dense(5, 8, "tanh"), tp.Dense(8, 1))
+    rng = np.random.default_rng(2)
+    data = rng.standard_normal((30, 5)), rng.standard_normal((30, 1))
+    settings, rates = tp.Training(2, 8, "adam", "mse"), [1e-3, 1e-2, 0.1]
+    found = gpu.fit_rates(net, net.init(seed=0), data, settings, rates)
+    for rate, run in zip(rates, found.runs, strict=True):
+        alone = tp.Training(2, 8, tp.Adam(rate), "mse")
+        one = gpu.fit(net, net.init(seed=0), data, alone)
+        np.testing.assert_allclose(run.history["loss"], one.history["loss"], rtol=1e-9)
+
+
 @pytest.mark.filterwarnings("error:a step is no CUDA graph")
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_torch_replays_a_step_and_has_the_bits_of_one_that_is_done(dtype, monkeypatch):
