@@ -250,8 +250,8 @@ TABLE: tuple[Deviation, ...] = (
     Deviation(
         habits.SOFTPLUS_PLAIN,
         ("torch.nn",),
-        "computes softplus as log(1 + exp(z)) for z > 0 too, and CUDA's log1p is up to an ULP "
-        "off the correctly rounded one",
+        "computes softplus as log(1 + exp(z)) for z > 0 too, and CUDA's log1p may be 1 ULP off "
+        "the correctly rounded one",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cuda/ActivationSoftplusKernel.cu",
         ("activation/softplus", "float32"),
         dtypes=EVERY,
