@@ -250,9 +250,10 @@ TABLE: tuple[Deviation, ...] = (
     Deviation(
         habits.SOFTPLUS_PLAIN,
         ("torch.nn",),
-        "computes softplus as log(1 + exp(z)) for z > 0 too, and CUDA's log1p may be 1 ULP off "
-        "the correctly rounded one",
-        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cuda/ActivationSoftplusKernel.cu",
+        "computes softplus as log(1 + exp(z)) for z > 0 too, and the log1p of CUDA may be "
+        "1 ULP off",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cuda/"
+        "ActivationSoftplusKernel.cu",
         ("activation/softplus", "float32"),
         dtypes=EVERY,
         on_gpu=True,
