@@ -159,7 +159,6 @@ def flattened(tensors: list[Tensor]) -> Tensor:
 class Steps(Together):
     """Training steps, with all that they write into."""
 
-    numbers = NUMBERS
     has_fused = True
 
     def __init__(
@@ -203,9 +202,14 @@ class Steps(Together):
         )
         self.t = self.theta.new_zeros(())  # of float32, as the kernel's
         widths = [w.shape[-1] for w in weights.values()]
-        self.most = self.numbers // max(x.shape[1], *widths)  # samples
+        self.most = self.numbers() // max(
+            x.shape[1], *widths
+        )  # samples
         outputs = widths[-1]
         self.no_outputs = self.theta.new_empty(0, outputs)
+
+    def numbers(self) -> int:
+        return NUMBERS
 
     def network(self, batch: int) -> list[Dense | Dropout]:
         """Return the layers, with tensors for batches of that size."""

@@ -22,6 +22,7 @@ from tetrapla.spec import Loop, Loss, Stretch
 from . import fast, layers
 from .optimizers import Optimizer
 
+NUMBERS = 2**24  # of a stretch: large batches come together too
 WARM_UP = 3  # steps before one is recorded, as torch's notes advise
 
 
@@ -97,7 +98,6 @@ class Tape:
 class Steps(fast.Steps):
     """Training steps, recorded."""
 
-    numbers = 2**24  # so that large batches come together too
     # CUDA's fused Adam takes beta2 through float32: 1 - 0.999 is
     # 1.3e-5 off (fused_adam_utils.cuh); the rule here does not
     has_fused = False
@@ -107,6 +107,9 @@ class Steps(fast.Steps):
         self.tapes: dict[int, Tape] = {}
         self.stream = stream_of(self.theta.device)
         self.recording = True
+
+    def numbers(self) -> int:
+        return NUMBERS
 
     def body(self, tape: Tape) -> None:
         """Do one step: what is recorded."""
