@@ -364,7 +364,8 @@ class Backend:
     ) -> Arrays:
         theta = self.tensors(weights)
         native = optimizers.optimizer(optimizer, theta)
-        return state_of(native, self.slots(optimizer), weights, 0)
+        slots, t = self.slots(optimizer), self.counted(native, 0)
+        return state_of(native, slots, weights, t)
 
     @scoped
     def update(
