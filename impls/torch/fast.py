@@ -202,13 +202,13 @@ class Steps(Together):
         )
         self.t = self.theta.new_zeros(())  # of float32, as the kernel's
         widths = [w.shape[-1] for w in weights.values()]
-        self.most = self.numbers() // max(
-            x.shape[1], *widths
-        )  # samples
+        widest = max(x.shape[1], *widths)
+        self.most = self.numbers() // widest  # samples
         outputs = widths[-1]
         self.no_outputs = self.theta.new_empty(0, outputs)
 
     def numbers(self) -> int:
+        """Return what a stretch may have, in its widest layer."""
         return NUMBERS
 
     def network(self, batch: int) -> list[Dense | Dropout]:
@@ -265,7 +265,7 @@ class Steps(Together):
     def gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Make the gradients of the weights, and return the outputs."""
         network = self.network(len(x))
-        a = x  # forward
+        a = x
         for layer in network:
             a = layer.forward(a)
         da = self.loss_gradient(a, y)  # gradient
