@@ -1,5 +1,7 @@
 """The faults fit the implementations: every patch applies and is Python."""
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -52,6 +54,22 @@ def test_a_fault_has_a_patch_that_fits_in_every_implementation(fault):
     for name in fault.patches:
         for file, text in patched(fault, name).items():
             compile(text, f"impls/{name}/{file}", "exec")
+
+
+def test_no_patch_has_a_name_that_is_not_there(tmp_path):
+    """It would be caught for that, whatever the fault does."""
+    for fault in faults():
+        for name in fault.patches:
+            for file, text in patched(fault, name).items():
+                (tmp_path / f"{name}-{fault.name}-{file}").write_text(text, "utf-8")
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
+    found = subprocess.run(
+        [*ruff, "--output-format", "concise", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize("fault", [f for f in faults() if "numpy" in f.patches], ids=str)
