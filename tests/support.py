@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 from tetrapla import data
@@ -23,7 +24,13 @@ from tetrapla.spec import (
     Adam,
     AdamW,
     BackendUnavailableError,
+    Dense,
+    Dropout,
     RMSProp,
+    Sequential,
+    StepReport,
+    Training,
+    TrainingRun,
 )
 
 BACKENDS = ("numpy", "torch", "tf", "jax")  # from scratch
@@ -73,6 +80,32 @@ def cases(*beginnings: str) -> dict[str, Case]:
     every = suite.cases()
     found = (next(c for c in every if c.id.startswith(b)) for b in beginnings)
     return {case.id: case for case in found}
+
+
+def however(
+    b: Backend, folder: Path
+) -> tuple[TrainingRun, dict[str, TrainingRun], list[float]]:
+    """Return a run; the same one looked at, of data in a file, and resumed; and the
+    losses that were looked at, of 4 epochs of 7 steps."""
+    net = Sequential(Dense(20, 32, "relu"), Dropout(0.3), Dense(32, 3))
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((100, 20)), rng.integers(0, 3, 100)
+    rule = Adam() if b.supports("adam").status != "no" else Adam.keras()
+    settings = Training(4, 16, rule, "softmax_cross_entropy")
+    weights, seen, states = net.init(seed=0), [], []
+    run = b.fit(net, weights, (x, y), settings)
+
+    def look(report: StepReport) -> None:
+        seen.append(report.loss)
+        if report.step == 9:
+            states.append(report.state())
+
+    looked = b.fit(net, weights, (x, y), settings, on_step=look)
+    np.save(folder / "x.npy", x)
+    in_file = np.load(folder / "x.npy", mmap_mode="r")
+    stored = b.fit(net, weights, (in_file, y), settings)
+    resumed = b.fit(net, weights, (x, y), settings, resume=states[0])
+    return run, {"looked": looked, "stored": stored, "resumed": resumed}, seen
 
 
 def blocks(path: str, language: str) -> list[str]:

@@ -61,7 +61,6 @@ class Tape:
         room = max(1, steps.most // batch)
         like, y = steps.samples(np.zeros(batch, np.int64))
         outputs = steps.no_outputs.shape[1]
-        self.batch = batch
         self.x = like.new_empty(room, *like.shape)
         self.y = y.new_empty(room, *y.shape)
         self.etas = steps.theta.new_empty(room)

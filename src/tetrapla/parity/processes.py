@@ -7,7 +7,6 @@ there are more cores than frameworks, the cases of the slowest are dealt out
 to several processes.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -157,7 +156,7 @@ def _quota() -> int:
     """Return the cores that a container grants, rounded up."""
     try:
         words = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return math.ceil(int(words[0]) / int(words[1]))
+        return ceil(int(words[0]) / int(words[1]))
     except (OSError, ValueError, IndexError):  # no cgroup, or "max"
         return MOST
 

@@ -89,6 +89,11 @@ def forget() -> None:
         kept.cache_clear()
 
 
+def _judge_of(backend: Backend) -> Arithmetic:
+    """Return the arithmetic that judges a backend's data, where it computes."""
+    return judge(backend.dtype, backend.device)
+
+
 @singledispatch
 def checks(case: Case, backend: Backend) -> Iterator[Check]:
     """Yield every tensor of the case with what it must be."""
@@ -97,7 +102,7 @@ def checks(case: Case, backend: Backend) -> Iterator[Check]:
 
 @checks.register
 def _(case: ActivationCase, backend: Backend) -> Iterator[Check]:
-    a, dz = _activation(case, judge(backend.dtype, backend.device))
+    a, dz = _activation(case, _judge_of(backend))
     g, z = case.activation, case.z
     stage = expected("a", f"{g.name}(z)", a, {"z": z})
     yield Check(stage, backend.activation(g, z), shared=True)
@@ -120,7 +125,7 @@ def _activation(case: ActivationCase, ar: Arithmetic) -> tuple[Bounded, Bounded 
 
 @checks.register
 def _(case: LossCase, backend: Backend) -> Iterator[Check]:
-    value, gradient = _loss(case, judge(backend.dtype, backend.device))
+    value, gradient = _loss(case, _judge_of(backend))
     inputs = {"outputs": case.outputs, "y": case.y}
     got = np.asarray(backend.loss(case.loss, case.outputs, case.y))
     yield Check(expected("loss", case.loss.name, value, inputs), got, shared=True)
@@ -133,7 +138,7 @@ def _(case: LossCase, backend: Backend) -> Iterator[Check]:
         stages = backend.trace(net, weights, case.outputs, case.y, case.loss)
         own = stages.get("0.a", case.outputs)
         if own.shape == case.outputs.shape and not np.array_equal(own, case.outputs):
-            gradient = _loss_gradient(case, judge(backend.dtype, backend.device), own)
+            gradient = _loss_gradient(case, _judge_of(backend), own)
         stage = expected("gradient", f"gradient of {case.loss.name}", gradient, inputs)
         yield Check(stage, stages.get("0.da"), shared=True)
 
@@ -157,7 +162,7 @@ def _loss_gradient(case: LossCase, ar: Arithmetic, outputs: Array) -> Bounded:
 
 @checks.register
 def _(case: NetworkCase, backend: Backend) -> Iterator[Check]:
-    ar = judge(backend.dtype, backend.device)
+    ar = _judge_of(backend)
     x, y = case.data
     x = x.astype(numpy_dtype(ar.dtype))
     asked: Asked = (case.net, case.weights, x, y, case.loss)
@@ -225,7 +230,7 @@ def _answer(name: str) -> str:
 
 @checks.register
 def _(case: OptimizerCase, backend: Backend) -> Iterator[Check]:
-    ar = judge(backend.dtype, backend.device).wide
+    ar = _judge_of(backend).wide
     path, stages = _path(case), _steps(case, ar)
     first = backend.init_optimizer(case.optimizer, case.weights)
     yield from first_state(case.optimizer.slots, case.weights, first, ar)
@@ -344,7 +349,7 @@ def lock_step(
     The run is the backend's own: trace, then update with its gradients. It
     begins at the case's weights, or at a state of any backend's.
     """
-    ar = judge(backend.dtype, backend.device)
+    ar = _judge_of(backend)
     training = case.training
     (x, y), _ = case.data
     x = x.astype(numpy_dtype(ar.dtype))
@@ -415,7 +420,7 @@ def fitted(case: TrainingCase, backend: Backend, plain: bool = False) -> Iterato
     inside an epoch: both are the same to the bit.
     """
     data, validation = case.data
-    ar = judge(backend.dtype, backend.device)
+    ar = _judge_of(backend)
     state: TrainingState | None = None
     ends: list[TrainingState] = []
     start = (
@@ -476,7 +481,7 @@ def _at_once(
 ) -> Iterator[Check]:
     """Yield that all epochs at once, and resumed in between, end at `state`."""
     data, validation = case.data
-    ar = judge(backend.dtype, backend.device).wide
+    ar = _judge_of(backend).wide
     middle: list[TrainingState] = []
     asked = (case.net, case.weights, data, case.training)
     steps = len(case.training.batches(np.arange(len(data[0]))))
@@ -497,7 +502,7 @@ def _at_once(
 
     resumed = backend.fit(*asked, **how, resume=before, on_step=first)
     if steps > 1:
-        yield from fitted_step(case, judge(backend.dtype, backend.device), before, after[0])
+        yield from fitted_step(case, _judge_of(backend), before, after[0])
     yield from _same(ar, state, resumed.state, "fit resumed", "as if never interrupted")
 
 
