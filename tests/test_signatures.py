@@ -89,6 +89,7 @@ FILES_OF_ONE = {
     ("jax", "masks"): "XLA must be kept from drawing masks twice",
     ("jax", "sweep"): VMAP,
     ("torch", "sweep"): VMAP,
+    ("torch", "modes"): "torch's functions depend on settings of the process",
     ("torch", "graphs"): "on a GPU XLA has whole loops, torch records a step",
 }
 

@@ -1,4 +1,6 @@
-"""PyTorch's settings of how a GPU multiplies are the user's, and stay so."""
+"""PyTorch's settings of how a GPU computes are the user's, and stay so."""
+
+from functools import partial
 
 import pytest
 import support
@@ -19,6 +21,8 @@ def torch():
     flags.allow_fp16_reduced_precision_reduction = True
     flags.allow_fp16_accumulation = False
     torch.backends.mkldnn.matmul.fp32_precision = cpu
+    torch.set_deterministic_debug_mode("default")
+    torch.utils.deterministic.fill_uninitialized_memory = True
 
 
 def settings(torch):
@@ -33,6 +37,8 @@ def settings(torch):
         "bf16 in parts": lambda: flags.allow_bf16_reduced_precision_reduction_split_k,
         "fp16 in parts": lambda: flags.allow_fp16_reduced_precision_reduction_split_k,
         "fp16 sums": lambda: flags.allow_fp16_accumulation,
+        "same bits": torch.get_deterministic_debug_mode,
+        "filled": lambda: torch.utils.deterministic.fill_uninitialized_memory,
     }
     found = {}
     for name, value in read.items():
@@ -58,6 +64,11 @@ def halves(torch):
     flags.allow_fp16_accumulation = True
 
 
+def same_bits(torch):
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
 WAYS = {
     "as it comes": lambda torch: None,
     "high": lambda torch: torch.set_float32_matmul_precision("high"),
@@ -65,22 +76,44 @@ WAYS = {
     "the older switch": legacy,
     "the newer one alone": new,
     "sums of halves": halves,
+    "the same bits": same_bits,
 }
 
 
 @pytest.mark.parametrize("tf32", [True, False])
+@pytest.mark.parametrize("at_start", [None, ":4096:8"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_they_are_set_and_set_back(torch, way, tf32):
-    from tetrapla.impls.torch import backend
+def test_they_are_set_and_set_back(torch, way, at_start, tf32, monkeypatch):
+    from tetrapla.impls.torch import modes
 
+    monkeypatch.setattr(modes, "AT_START", at_start)
     way(torch)
     before = settings(torch)
-    off = dict.fromkeys(backend.sums(), False)
-    with backend.multiplying(tf32, off):
+    users = modes.now()
+    with modes.as_set(partial(modes.exact, tf32)):
         inside = settings(torch)
+        with modes.as_set(users):
+            assert settings(torch) == before  # a callback's
+        assert settings(torch) == inside
     assert inside["allow"] == tf32  # torch's two settings agree, or it would raise
     assert not any(inside[name] for name in ("bf16", "fp16", "fp16 sums"))
     assert settings(torch) == before
-    with backend.users_products()():
-        pass
-    assert settings(torch) == before
+
+
+@pytest.mark.parametrize("at_start", [None, "", ":0:0", ":16:8", ":4096:8"])
+def test_algorithms_have_the_same_bits_where_cublas_started_so(
+    torch, at_start, monkeypatch
+):
+    from tetrapla.impls.torch import modes
+
+    monkeypatch.setattr(modes, "AT_START", at_start)
+    started = at_start in (":16:8", ":4096:8")
+    with modes.as_set(partial(modes.exact, False)):
+        found = settings(torch)
+    assert found["same bits"] == (1 if started else 0)
+    assert found["filled"] == (not started)
+    says = modes.deterministic(torch.device("cuda"))
+    assert (says == "yes") == started
+    torch.use_deterministic_algorithms(True)  # the user's is stricter, and is kept
+    with modes.as_set(partial(modes.exact, False)):
+        assert settings(torch)["same bits"] == 2

@@ -6,14 +6,8 @@ The user may be inside no_grad, inference_mode or autocast: each method
 runs in modes of its own (`scope`), outside which nothing changes.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import (
-    AbstractContextManager,
-    ExitStack,
-    contextmanager,
-    nullcontext,
-)
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Any
 
@@ -32,6 +26,7 @@ from . import (
     graphs,
     losses,
     mixed,
+    modes,
     optimizers,
     sweep,
     training,
@@ -78,97 +73,6 @@ def devices() -> dict[str, torch.device]:
     return there | {f"gpu:{i}": torch.device("cuda", i) for i in gpus}
 
 
-flags = torch.backends.cuda.matmul  # which are the process's
-SUMS = (  # of products of halves: in float32, unless one is allowed
-    "allow_bf16_reduced_precision_reduction",
-    "allow_fp16_reduced_precision_reduction",
-    "allow_fp16_accumulation",
-)
-
-
-def sums() -> dict[str, Any]:
-    """Return the settings of sums, as they are set."""
-    found = {}
-    for name in SUMS:
-        value = getattr(flags, name, None)  # not in every torch
-        split_k = getattr(flags, f"{name}_split_k", None)
-        if value is not None:
-            found[name] = value if split_k is None else (value, split_k)
-    return found
-
-
-def single() -> str:
-    """Return "highest", "high" (TF32) or "medium", for float32."""
-    try:
-        return torch.get_float32_matmul_precision()
-    except RuntimeError:  # an older and a newer setting contradict it
-        pass
-    try:
-        allowed = flags.allow_tf32
-    except RuntimeError:
-        allowed = flags.fp32_precision != "tf32"
-    return "high" if allowed else "highest"
-
-
-@contextmanager
-def multiplying(tf32: bool, adding: dict[str, Any]) -> Iterator[None]:
-    """Multiply so on a GPU, and then as before."""
-    before = sums()
-    of_float32 = single()
-    newer = getattr(flags, "fp32_precision", None)  # from torch 2.9 on
-    try:
-        for name, value in adding.items():
-            setattr(flags, name, value)
-        flags.allow_tf32 = tf32  # both of torch's settings
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(flags, name, value)
-        flags.allow_tf32 = of_float32 != "highest"
-        if of_float32 == "medium":  # a setting of the CPU's too
-            cpu: Any = getattr(torch.backends.mkldnn, "matmul", None)
-            of_cpu = getattr(cpu, "fp32_precision", None)
-            torch.set_float32_matmul_precision("medium")
-            if of_cpu is not None:
-                cpu.fp32_precision = of_cpu
-        if newer is not None:
-            flags.fp32_precision = newer
-
-
-def users_products() -> Callable[[], AbstractContextManager[None]]:
-    """Return a scope in which a GPU multiplies as it does now."""
-    return partial(multiplying, single() != "highest", sums())
-
-
-@contextmanager
-def modes(
-    inference: bool,
-    grad: bool,
-    autocast: dict[str, bool],
-    products: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Iterator[None]:
-    """Set what a torch function depends on beside its arguments."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(inference))
-        stack.enter_context(torch.set_grad_enabled(grad))
-        for kind, on in autocast.items():
-            stack.enter_context(torch.autocast(kind, enabled=on))
-        stack.enter_context(products())
-        yield
-
-
-def users_modes() -> Callable[[], AbstractContextManager[None]]:
-    """Return a scope of the modes as they are now."""
-    kinds = ("cpu", "cuda")
-    return partial(
-        modes,
-        torch.is_inference_mode_enabled(),
-        torch.is_grad_enabled(),
-        {kind: torch.is_autocast_enabled(kind) for kind in kinds},
-        users_products() if torch.cuda.is_available() else nullcontext,
-    )
-
-
 def scoped(method: Callable[..., Any]) -> Callable[..., Any]:
     """Run a method with gradients on and nothing lowered unasked."""
 
@@ -210,18 +114,17 @@ class Backend:
         """Return the modes in which this backend computes."""
         off = {"cpu": False, "cuda": False}
         if self.place.type != "cuda":
-            return modes(False, True, off)
-        exact = dict.fromkeys(sums(), False)
-        products = partial(multiplying, self.dtype == "tf32", exact)
-        return modes(False, True, off, products)
+            return modes.within(False, True, off)
+        gpu = partial(modes.exact, self.dtype == "tf32")
+        return modes.within(False, True, off, gpu)
 
     def info(self) -> dict[str, str]:
         return {
             "torch": torch.__version__,
             "devices": ", ".join(devices()),
             "threads": str(torch.get_num_threads()),
-            "float32 products on a GPU": single(),
-            "deterministic": deterministic(self.place),
+            "float32 products on a GPU": modes.single(),
+            "deterministic": modes.deterministic(self.place),
             "flushes subnormals": flushes_subnormals(),
         }
 
@@ -392,7 +295,7 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        loop.outside, loop.inside = users_modes(), self.scope
+        loop.outside, loop.inside = modes.users_modes(), self.scope
         loop.weights = lambda: self.weights(model)
         loop.tensor = self.tensor
         hyper, first = loop.training.optimizer, loop.state
@@ -454,23 +357,6 @@ class Backend:
     def laid_out(self, state: Arrays) -> Arrays:
         """Return a state as the parameters lie, or back."""
         return state
-
-
-WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-AT_START = os.environ.get(WORKSPACE)  # cuBLAS reads it once
-
-
-def deterministic(place: torch.device) -> str:
-    """Return whether a device's answers are the same every time."""
-    if place.type == "cpu":
-        return "yes"  # for a number of threads
-    wanted = (":4096:8", ":16:8")
-    if AT_START in wanted:
-        return "yes"
-    return (
-        "unless other streams multiply too: at the start "
-        f"{WORKSPACE} was not {' or '.join(wanted)}"
-    )
 
 
 def flushes_subnormals() -> str:
