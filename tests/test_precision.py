@@ -132,11 +132,84 @@ FAULTS = {
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_of_mixed_precision_is_caught(monkeypatch, fault, dtype):
-    planted(monkeypatch, *fault)
     b = tp.load("numpy", dtype=dtype)
-    dense = (case for case in suite.cases() if case.id.startswith("layer/dense-"))
-    verdicts = {engine.verdict(case, b).status for case in dense}
-    assert "differs" in verdicts
+    wide = [case for case in suite.cases() if case.id.startswith("layer/dense-tanh-70-")]
+    assert {engine.verdict(case, b).status for case in wide} == {"agrees"}
+    planted(monkeypatch, *fault)
+    assert "differs" in {engine.verdict(case, b).status for case in wide}
+
+
+def flushed(a):
+    """Return float16's subnormal numbers as 0."""
+    return np.where(np.abs(a) < limits("float16").tiny, 0 * a, a).astype(a.dtype)
+
+
+def test_float16_keeps_its_subnormal_numbers(monkeypatch):
+    """Products, gradients and bias gradients of real data are as small as that."""
+    mixed = pytest.importorskip("tetrapla.impls.numpy.mixed")
+    b = tp.load("numpy", dtype="float16")
+    kinds = ("activation/", "layer/dense-tanh-70", "network/diabetes", "network/breast")
+    cases = [c for c in suite.cases() if c.id.startswith(kinds) and "float16" in c.dtypes]
+
+    def kinds_that_differ():
+        found = ((case.id.split("/")[0], engine.verdict(case, b)) for case in cases)
+        return {kind for kind, verdict in found if verdict.status == "differs"}
+
+    assert kinds_that_differ() == set()
+    product, gradient = mixed.product, mixed.activation_gradient
+    monkeypatch.setattr(mixed, "product", lambda x, y: flushed(product(x, y)))
+    assert {"layer", "network"} <= kinds_that_differ()
+    monkeypatch.setattr(mixed, "product", product)
+    monkeypatch.setattr(
+        mixed, "activation_gradient", lambda *asked: flushed(gradient(*asked))
+    )
+    assert {"layer", "network"} <= kinds_that_differ()
+
+
+def test_beside_what_may_overflow_a_relu_claims_nothing(monkeypatch):
+    """0 times an infinity is NaN, and `where` makes it 0."""
+    b = tp.load("numpy", dtype="float16")
+    net = tp.Sequential(tp.Dense(1, 1, "relu"), tp.Dense(1, 1))
+    mse = tp.MeanSquaredError(reduction="sum")
+    case = NetworkCase("overflows", "layer/dense", net, mse)
+    vars(case)["weights"] = {
+        "0.weight": np.array([[-1.0]]),
+        "0.bias": np.zeros(1),
+        "1.weight": np.array([[3e3]]),
+        "1.bias": np.zeros(1),
+    }
+    vars(case)["data"] = np.ones((1, 1)), np.array([[-100.0]])
+    asked = b.loss_and_gradients
+
+    def with_nan(*given, key=None):
+        r = asked(*given, key=key)
+        first = {n: w * np.nan if n[0] == "0" else w for n, w in r.weights.items()}
+        return LossAndGradients(r.loss, first, r.input * np.nan)
+
+    monkeypatch.setattr(b, "loss_and_gradients", with_nan)
+    assert engine.verdict(case, b).status == "agrees"
+    vars(case)["data"] = np.ones((1, 1)), np.array([[-1.0]])  # da is 6e3
+    assert engine.verdict(case, b).status == "differs"
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_jax_multiplies_halves_and_adds_up_float32(dtype):
+    """Of a product with one column XLA rounds each term on a GPU, unless asked."""
+    jax = pytest.importorskip("jax")
+    mixed = pytest.importorskip("tetrapla.impls.jax.mixed")
+    half, single = numpy_dtype(dtype), np.dtype("float32")
+
+    def total(x, w):
+        return mixed.product(x, w).astype(single).sum()
+
+    x, w = jax.numpy.ones((3, 5), half), jax.numpy.ones((5, 1), single)
+    jaxpr = jax.make_jaxpr(jax.value_and_grad(total, argnums=(0, 1)))(x, w)
+    found = jaxpr.jaxpr.eqns
+    products = [each for each in found if each.primitive.name == "dot_general"]
+    assert len(products) == 3  # x W, dx and dW
+    for each in products:
+        assert {v.aval.dtype for v in each.invars} == {half}
+        assert {v.aval.dtype for v in each.outvars} == {single}
 
 
 def test_names_and_what_they_say():

@@ -2,8 +2,11 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import support
+
+import tetrapla as tp
 
 
 @pytest.fixture
@@ -89,12 +92,13 @@ def test_they_are_set_and_set_back(torch, way, at_start, tf32, monkeypatch):
     monkeypatch.setattr(modes, "AT_START", at_start)
     way(torch)
     before = settings(torch)
-    users = modes.now()
-    with modes.as_set(partial(modes.exact, tf32)):
+    users = modes.now(gpu=True)
+    with modes.as_set(partial(modes.exact, True, tf32), gpu=True):
         inside = settings(torch)
-        with modes.as_set(users):
+        with modes.as_set(users, gpu=True):
             assert settings(torch) == before  # a callback's
         assert settings(torch) == inside
+    assert inside["cpu"] == "ieee"
     assert inside["allow"] == tf32  # torch's two settings agree, or it would raise
     assert not any(inside[name] for name in ("bf16", "fp16", "fp16 sums"))
     assert settings(torch) == before
@@ -108,12 +112,43 @@ def test_algorithms_have_the_same_bits_where_cublas_started_so(
 
     monkeypatch.setattr(modes, "AT_START", at_start)
     started = at_start in (":16:8", ":4096:8")
-    with modes.as_set(partial(modes.exact, False)):
+    with modes.as_set(partial(modes.exact, True, False), gpu=True):
         found = settings(torch)
     assert found["same bits"] == (1 if started else 0)
     assert found["filled"] == (not started)
     says = modes.deterministic(torch.device("cuda"))
     assert (says == "yes") == started
     torch.use_deterministic_algorithms(True)  # the user's is stricter, and is kept
-    with modes.as_set(partial(modes.exact, False)):
+    with modes.as_set(partial(modes.exact, True, False), gpu=True):
         assert settings(torch)["same bits"] == 2
+
+
+@pytest.mark.parametrize("name", ["torch", "torch.nn"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_cpu_multiplies_float32_whatever_the_user_has_set(torch, way, name):
+    """With "medium" oneDNN multiplies bfloat16 on a CPU that has it."""
+    b = support.backend(name, "float32")
+    net = tp.Sequential(tp.Dense(3, 2))
+    seen = []
+
+    def look(*asked):
+        seen.append(torch.backends.mkldnn.matmul.fp32_precision)
+
+    def callback(report):
+        seen.append(settings(torch))
+
+    way(torch)
+    before = settings(torch)
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        b.forward(net, net.init(seed=0), np.ones((2, 3)))
+    finally:
+        hook.remove()
+    assert set(seen) == {"ieee"}
+    assert settings(torch) == before
+    seen.clear()
+    data = np.ones((2, 3)), np.ones((2, 2))
+    training = tp.Training(1, 2, tp.SGD(0.1), "mse")
+    b.fit(net, net.init(seed=0), data, training, on_epoch=callback)
+    assert seen == [before]
+    assert settings(torch) == before

@@ -113,10 +113,9 @@ class Backend:
     def scope(self) -> AbstractContextManager[None]:
         """Return the modes in which this backend computes."""
         off = {"cpu": False, "cuda": False}
-        if self.place.type != "cuda":
-            return modes.within(False, True, off)
-        gpu = partial(modes.exact, self.dtype == "tf32")
-        return modes.within(False, True, off, gpu)
+        gpu = self.place.type == "cuda"
+        exact = partial(modes.exact, gpu, self.dtype == "tf32")
+        return modes.within(False, True, off, exact, gpu)
 
     def info(self) -> dict[str, str]:
         return {

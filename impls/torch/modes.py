@@ -1,8 +1,9 @@
 """What torch functions depend on beside their arguments: modes.
 
-Most are a thread's. How a GPU multiplies and adds up, and whether it
-takes algorithms with the same bits each time, is the process's. Each
-is set for a call and then as before, also where the call calls back.
+Most are a thread's. How float32 is multiplied and halves are added up,
+and whether a GPU takes algorithms with the same bits each time, is the
+process's. Each is set for a call and then as before, also where the
+call calls back.
 """
 
 import os
@@ -23,6 +24,7 @@ SAME = (":4096:8", ":16:8")
 AT_START = os.environ.get(WORKSPACE)  # cuBLAS reads it once
 
 flags = torch.backends.cuda.matmul  # which are the process's
+of_onednn: Any = getattr(torch.backends.mkldnn, "matmul", None)
 filling: Any = torch.utils.deterministic
 SUMS = (  # of products of halves: in float32, unless one is allowed
     "allow_bf16_reduced_precision_reduction",
@@ -68,14 +70,23 @@ def newer() -> str | None:
 def set_single(of_float32: str, of_newer: str | None) -> None:
     """Set the older setting and the newer, which may contradict it."""
     flags.allow_tf32 = of_float32 != "highest"  # and the newer one
-    if of_float32 == "medium":  # a setting of the CPU's too
-        cpu: Any = getattr(torch.backends.mkldnn, "matmul", None)
-        of_cpu = getattr(cpu, "fp32_precision", None)
+    if of_float32 == "medium":  # sets the CPU's too
         torch.set_float32_matmul_precision("medium")
-        if of_cpu is not None:
-            cpu.fp32_precision = of_cpu
     if of_newer is not None:
         flags.fp32_precision = of_newer
+
+
+def on_a_cpu() -> str | None:
+    """Return how oneDNN multiplies float32: "ieee", "tf32" or "bf16".
+
+    With "none" it is as PyTorch's other settings say.
+    """
+    return getattr(of_onednn, "fp32_precision", None)
+
+
+def set_on_a_cpu(of_float32: str | None) -> None:
+    if of_float32 is not None:
+        of_onednn.fp32_precision = of_float32
 
 
 def repeats() -> tuple[int, bool]:
@@ -92,23 +103,37 @@ def set_repeats(mode: int, fill: bool) -> None:
     filling.fill_uninitialized_memory = fill
 
 
-def now() -> Callable[[], None]:
-    """Return what sets how a GPU computes to what it is now."""
+def now(gpu: bool) -> Callable[[], None]:
+    """Return what sets how is computed to what it is now."""
+    of_cpu = on_a_cpu()
+    if not gpu:
+        return partial(set_on_a_cpu, of_cpu)
     adding, of_float32, of_newer = sums(), single(), newer()
     same = repeats()
 
     def again() -> None:
         set_sums(adding)
         set_single(of_float32, of_newer)
+        set_on_a_cpu(of_cpu)
         set_repeats(*same)
 
     return again
 
 
+def exact(gpu: bool, tf32: bool) -> None:
+    """Set how a backend computes."""
+    set_on_a_cpu("ieee")
+    if gpu:
+        set_sums(dict.fromkeys(sums(), False))
+        flags.allow_tf32 = tf32  # both of torch's settings
+        if AT_START in SAME and repeats()[0] == 0:
+            set_repeats(1, fill=False)  # a warning where torch has none
+
+
 @contextmanager
-def as_set(setting: Callable[[], None]) -> Iterator[None]:
-    """Compute as a setting says on a GPU, and then as before."""
-    before = now()
+def as_set(setting: Callable[[], None], gpu: bool) -> Iterator[None]:
+    """Compute as a setting says, and then as before."""
+    before = now(gpu)
     try:
         setting()
         yield
@@ -116,20 +141,13 @@ def as_set(setting: Callable[[], None]) -> Iterator[None]:
         before()
 
 
-def exact(tf32: bool) -> None:
-    """Set how a backend computes on a GPU."""
-    set_sums(dict.fromkeys(sums(), False))
-    flags.allow_tf32 = tf32  # both of torch's settings
-    if AT_START in SAME and repeats()[0] == 0:
-        set_repeats(1, fill=False)  # a warning where torch has none
-
-
 @contextmanager
 def within(
     inference: bool,
     grad: bool,
     autocast: dict[str, bool],
-    gpu: Callable[[], None] | None = None,
+    setting: Callable[[], None],
+    gpu: bool,
 ) -> Iterator[None]:
     """Set what a torch function depends on beside its arguments."""
     with ExitStack() as stack:
@@ -137,20 +155,20 @@ def within(
         stack.enter_context(torch.set_grad_enabled(grad))
         for kind, on in autocast.items():
             stack.enter_context(torch.autocast(kind, enabled=on))
-        if gpu is not None:
-            stack.enter_context(as_set(gpu))
+        stack.enter_context(as_set(setting, gpu))
         yield
 
 
 def users_modes() -> Callable[[], AbstractContextManager[None]]:
     """Return a scope of the modes as they are now."""
-    kinds = ("cpu", "cuda")
+    kinds, gpu = ("cpu", "cuda"), torch.cuda.is_available()
     return partial(
         within,
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
         {kind: torch.is_autocast_enabled(kind) for kind in kinds},
-        now() if torch.cuda.is_available() else None,
+        now(gpu),
+        gpu,
     )
 
 

@@ -31,7 +31,7 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.Identity():
             return z
         case spec.Sigmoid():
-            return sigmoid(z)
+            return logistic(z)
         case spec.Tanh():
             return z.apply("tanh")
         case spec.ReLU():
@@ -51,7 +51,7 @@ def activation(g: spec.Activation, z: Bounded) -> Bounded:
         case spec.Softplus():
             return softplus(z)
         case spec.SiLU():
-            return z * sigmoid(z)
+            return z * logistic(z)
         case spec.GELUErf():
             a = z * cumulative(z)
             if habits.GELU_HALVED_LAST in z.ar.habits:
@@ -100,7 +100,7 @@ def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) 
     overflows = da.magnitude * factor > z.ar.largest
     if not flushed.any() and not overflows.any():
         return product
-    slack = np.where(flushed, 4 * z.ar.tiny * factor, 0.0)
+    slack = np.where(flushed, 4 * z.ar.flushed * factor, 0.0)
     result = product._with(product.value)
     result.error = np.where(overflows, np.inf, product.error + slack)
     result.likely = np.where(overflows, np.inf, product.likely + slack)
@@ -113,7 +113,7 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
     match g:
         case spec.Sigmoid():
             if habits.SIGMOID_SLOPE in z.ar.habits:
-                return widest(sigmoid_slope(z), sigmoid(z) * (1 - sigmoid(z)))
+                return widest(sigmoid_slope(z), logistic(z) * (1 - logistic(z)))
             return sigmoid_slope(z)
         case spec.Tanh():
             t = z.apply("tanh")
@@ -132,7 +132,7 @@ def derivative(g: spec.Activation, z: Bounded) -> Bounded:
             plain = if_positive(z, 1 - e / (1 + e), e / (1 + e))
             return widest(sigmoid(z), plain, *logaddexp_slope(z))
         case spec.SiLU():
-            s = sigmoid(z)
+            s = logistic(z)
             plain = s * (1 + z * (1 - s))
             return widest(s * (1 + z * sigmoid(-z)), s + z * sigmoid_slope(z), plain)
         case spec.GELUErf():
@@ -157,6 +157,18 @@ def sigmoid(z: Bounded) -> Bounded:
     """Return 1 / (1 + exp(-z)), without overflow."""
     e = (-abs(z)).apply("exp")
     return select(z.value > 0, 1 / (1 + e), e / (1 + e))
+
+
+def logistic(z: Bounded) -> Bounded:
+    """Return sigmoid(z), or 0 where exp(-z) overflows and that is admitted."""
+    s = sigmoid(z)
+    if habits.SIGMOID_OVERFLOWS not in z.ar.habits:
+        return s
+    with np.errstate(over="ignore"):
+        most = np.exp(-z.floats) * (1 + 2 * z.ar.unit)  # as it may be rounded
+    lost = np.where(most > z.ar.largest, s.magnitude, 0.0)
+    zero = Bounded(z.ar, s.value, np.fmax(s.error, lost), np.fmax(s.likely, lost))
+    return widest(s, zero)
 
 
 def logaddexp_slope(z: Bounded) -> list[Bounded]:

@@ -5,7 +5,9 @@ float32 by float64, float64 by pairs of float64 (doubledouble.py). Formulas
 are written once, over the functions named here.
 
 `unit`, `tiny` and `largest` belong to the dtype that is judged: the unit
-roundoff, the smallest normal number and the largest finite one. `sums` is
+roundoff, the smallest normal number and the largest finite one. `flushed` is
+what a number below `tiny` may lose: all it has, where a backend may flush
+subnormal numbers to 0, and one spacing in float16, of which none does. `sums` is
 what one addition of a sum or a matrix product may be off by, and `operands`
 what a number loses on its way into a matrix product. `wide` judges what is
 kept in a wider dtype: weights, optimizer, loss. `accuracy`
@@ -40,6 +42,7 @@ class Arithmetic(Hashable, Protocol):
     sums: float
     operands: float
     tiny: float
+    flushed: float
     largest: float
     accuracy: float
     spacing: float  # absolute, of what is below `coarse`
@@ -97,6 +100,9 @@ _NUMPY: dict[str, Callable[[Array], Array]] = {
 # for an addition (Fasi, Higham, Mikaitis and Pranesh, Numerical behavior of
 # NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021, section 3).
 CUT = 2.0**-22
+# What flushes subnormal numbers on a CPU, MXCSR, is not asked where a float16 is
+# made or read (Intel SDM, VCVTPS2PH and VCVTPH2PS), nor is CUDA's ftz.
+KEPT = "float16"
 # TF32 has 10 bits of fraction; what a number has beyond may be cut off.
 TF32 = 2.0**-10
 
@@ -119,6 +125,7 @@ class _Judged:
         self.dtype = kinds.data
         self.unit = found.unit
         self.tiny = found.tiny
+        self.flushed = found.least if kinds.data == KEPT else found.tiny
         self.largest = found.largest
         self.sums, self.operands = self.unit, 0.0
         if kinds.mixed:

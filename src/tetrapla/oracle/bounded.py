@@ -197,10 +197,11 @@ class Bounded:
             terms = total(np.where(np.isinf(self.magnitude), 0.0, self.magnitude) + error)
             # Partial sums may be subnormal by cancellation: in vain beside
             # gamma_n unless the terms are small.
-            small = (terms < self.ar.tiny * count / self.ar.unit) & (terms > 0)
+            tiny = self.ar.wide.tiny  # of halves too, which are widened
+            small = (terms < tiny * count / self.ar.sums) & (terms > 0)
             own = self.ar.accuracy * count
             error = total(error) + (gamma_n + own) * terms
-            error = error + np.where(small, (count - 1) * self.ar.tiny, 0.0)
+            error = error + np.where(small, (count - 1) * tiny, 0.0)
             error = _narrowed(self.ar, value, error)
             # Or infinite, though the sum is not.
             return np.asarray(np.where(terms > self.ar.largest, np.inf, error))
@@ -298,7 +299,9 @@ def _result(
                 error = error + np.where(coarse, ar.spacing, 0.0)
         small = result.magnitude - error < ar.tiny
         if small.any():  # a computed result may be flushed to 0
-            error = error + np.where(small & (result.magnitude + error > 0), ar.tiny, 0.0)
+            error = error + np.where(
+                small & (result.magnitude + error > 0), ar.flushed, 0.0
+            )
         return _like(error, result.shape)
 
     result.error = result.likely = bound(inherited(*(x.error for x in operands)))
@@ -368,6 +371,9 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     terms = a.magnitude @ b.magnitude
     count = n + (plus is not None)
     cut = ar.operands * (2 + ar.operands)  # both of a product's, at worst
+    small = 0.0
+    if habits.HALF_PRODUCTS in ar.habits and ar.wide.dtype != ar.dtype:
+        cut, small = cut + ar.unit, n * ar.unit * ar.tiny  # of subnormal products
     # What the oracle's own product loses of a row beside its largest element.
     lost = ar.lost * n * np.outer(a.magnitude.max(1), b.magnitude.max(0))
 
@@ -376,9 +382,11 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         if not exact:
             moved = a.magnitude @ y + x @ (b.magnitude + y)
             reach = terms + moved
-        flushed = np.where((reach < n * ar.tiny / ar.unit) & (reach > 0), n * ar.tiny, 0.0)
+        tiny = ar.wide.tiny  # of halves too, which are added up wider
+        flushed = np.where((reach < n * tiny / ar.sums) & (reach > 0), n * tiny, 0.0)
         own = ar.product_accuracy(n) + ar.accuracy
         error = moved + (gamma_n + cut * (1 + gamma_n) + own) * reach + flushed + lost
+        error = error + small
         # A partial sum may be infinite though the whole is not.
         error = np.where(reach > ar.largest, np.inf, error)
         error = _narrowed(ar, multiplied, error, units)
@@ -433,7 +441,7 @@ def _rounded(ar: Arithmetic, magnitude: Array, error: Array) -> Array:
     """Return what one rounding to the dtype adds to an error."""
     reach = np.where(np.isinf(magnitude), 0.0, magnitude) + error
     small = (magnitude - error < ar.tiny) & (reach > 0)
-    return np.asarray(ar.unit * reach + np.where(small, ar.tiny, 0.0))
+    return np.asarray(ar.unit * reach + np.where(small, ar.flushed, 0.0))
 
 
 def cast(ar: Arithmetic, x: "Bounded | Array") -> Bounded:
@@ -518,14 +526,16 @@ def lift(ar: Arithmetic, x: Number) -> Bounded:
     if habits.FLOAT32_NUMBERS in ar.habits:
         error = np.abs(value.astype(np.float32).astype(float) - value)
     small = magnitude < ar.tiny  # and flushed, if it is subnormal
-    return Bounded(ar, value, np.where(small, magnitude, error) if small.any() else error)
+    if small.any():
+        error = np.where(small, np.minimum(magnitude, ar.flushed), error)
+    return Bounded(ar, value, error)
 
 
 def given(ar: Arithmetic, x: Any) -> Bounded:
-    """Return data: a backend has the same numbers, or 0 for a subnormal one."""
+    """Return data: a backend has the same numbers, or 0 for what it flushes."""
     value = np.asarray(x, np.float64)
     magnitude = np.abs(value)
-    small = magnitude < ar.tiny
+    small = (magnitude < ar.tiny) & (ar.flushed == ar.tiny)
     return Bounded(ar, value, np.where(small, magnitude, 0.0) if small.any() else 0.0)
 
 
@@ -602,6 +612,8 @@ def zero_beside(x: Bounded) -> Bounded:
     `where` makes 0 of it there, and a product with 0 makes NaN.
     """
     wild = ~np.isfinite(x.floats)
+    if x.infinite is not None:
+        wild = wild | x.infinite
     return Bounded(
         x.ar, np.zeros(x.shape), np.where(wild, np.inf, 0.0) if wild.any() else 0.0
     )

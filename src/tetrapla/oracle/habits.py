@@ -72,6 +72,9 @@ NO_STEP_AT_ZERO: Final = "Adagrad takes no step where its sum is 0"
 # Each addition of a sum of halves (a bias's gradient) is rounded to the half.
 HALF_SUMS: Final = "sums of halves are added up in halves"
 
+# 1 / (1 + exp(-z)), where exp(-z) is infinite from a half's z of -11.09 down.
+SIGMOID_OVERFLOWS: Final = "exp(-z) overflows in the sigmoid"
+
 # tanh(z / 2) (exp(z) + 1) for expm1(z) in ELU, all of it in float16.
 HALF_EXPM1: Final = "float16's expm1 is tanh(z / 2) (exp(z) + 1)"
 
@@ -80,6 +83,9 @@ SOFTPLUS_THRESHOLD: Final = "softplus is z, or exp(z), beyond a threshold"
 
 # A product that was added up in float32 is cut to bfloat16, and not rounded.
 CUT_PRODUCTS: Final = "products are cut to bfloat16"
+
+# Each product of a sum is rounded to the half before it is added up.
+HALF_PRODUCTS: Final = "products of halves are rounded one by one"
 
 # A float32 weight is multiplied as it is, where it should be cast to a half.
 NO_CASTS: Final = "casts to halves are left out"

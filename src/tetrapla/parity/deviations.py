@@ -195,11 +195,18 @@ TABLE: tuple[Deviation, ...] = (
     Deviation(
         habits.HALF_SUMS,
         ("tf.keras",),
-        "adds up a bias's gradient in bfloat16 on a CPU, where its float16 kernel has "
-        "float32",
+        "adds up a bias's gradient in bfloat16 on a CPU",
         "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/bias_op.cc",
         ("layer/dense-identity-3-2-batch-65", "bfloat16"),
         dtypes=("bfloat16",),
+    ),
+    Deviation(
+        habits.HALF_SUMS,
+        ("tf.keras",),
+        "adds up a bias's gradient in float16 on a CPU where a layer has one output",
+        "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/bias_op.cc",
+        ("layer/dense-tanh-70-1-batch-100", "float16"),
+        dtypes=("float16",),
     ),
     Deviation(
         habits.CUT_PRODUCTS,
@@ -212,6 +219,15 @@ TABLE: tuple[Deviation, ...] = (
         setting=("TF_ENABLE_ONEDNN_OPTS", "0"),
     ),
     Deviation(
+        habits.SIGMOID_OVERFLOWS,
+        ("jax.flax",),
+        "computes sigmoid and SiLU as 1 / (1 + exp(-z)) in float16: 0 from z = -11.09 "
+        "down, where exp(-z) is infinite",
+        "https://github.com/openxla/xla/blob/main/xla/hlo/transforms/expanders/logistic_expander.cc",
+        ("activation/sigmoid-every-float16", "float16"),
+        dtypes=("float16",),
+    ),
+    Deviation(
         habits.HALF_EXPM1,
         ("jax.flax",),
         "computes float16's expm1 in float16 on a CPU, as tanh(z / 2) (exp(z) + 1): ELU is "
@@ -219,6 +235,16 @@ TABLE: tuple[Deviation, ...] = (
         "https://github.com/openxla/xla/blob/main/xla/service/elemental_ir_emitter.cc",
         ("training/diabetes-adamw", "float16"),
         dtypes=("float16",),
+    ),
+    Deviation(
+        habits.HALF_PRODUCTS,
+        ("jax.flax",),
+        "rounds each product to the half where a layer has one output, or the batch one "
+        "sample: XLA makes a product and a sum of it on a GPU",
+        "https://github.com/pytorch/xla/issues/7077",
+        ("layer/dropout-evaluation", "bfloat16"),
+        dtypes=("bfloat16", "float16"),
+        on_gpu=True,
     ),
     Deviation(
         habits.NO_CASTS,

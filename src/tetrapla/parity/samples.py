@@ -82,6 +82,15 @@ def pre_activations(name: str) -> Array:
     return float32_valued(np.concatenate([SPECIALS, draws]).reshape(-1, 8))
 
 
+def every(half: str) -> Array:
+    """Return all finite numbers of bfloat16 or float16, in a row."""
+    bits = np.arange(2**16, dtype=np.uint16)
+    # a bfloat16 is the upper half of a float32
+    wide = (bits.astype(np.uint32) << 16).view(np.float32)
+    numbers = wide if half == "bfloat16" else bits.view(np.float16)
+    return float32_valued(numbers[np.isfinite(numbers)].reshape(1, -1))
+
+
 def upstream(name: str, shape: tuple[int, ...]) -> Array:
     """Return gradients from above: of order 1, some 0, tiny or subnormal."""
     rng = generator(name)

@@ -21,7 +21,7 @@ from tetrapla.parity.suite_networks import (
     trainings,
 )
 from tetrapla.parity.suite_optimizers import optimizer_cases
-from tetrapla.spec.activations import GELUErf, Softmax, Softplus
+from tetrapla.spec.activations import ACTIVATIONS, GELUErf, Identity, Softmax, Softplus
 from tetrapla.spec.losses import (
     OVER_OUTPUTS,
     REDUCTIONS,
@@ -55,6 +55,12 @@ def _activations() -> Iterator[Case]:
         yield ActivationCase(f"{name}-float64", row, g, numbers, dtypes=("float64",))
         nan = np.where(np.arange(z.size).reshape(z.shape) % 11 == 0, np.nan, z)
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
+    for half in ("bfloat16", "float16"):
+        z = samples.every(half)
+        for label, make in ACTIVATIONS.items():
+            name, g = f"activation/{label}-every-{half}", make()
+            if not isinstance(g, Identity | Softmax):
+                yield ActivationCase(name, f"activation/{label}", g, z, dtypes=(half,))
     # Where libraries' softplus becomes linear: 20 in one, 34 or 40 in others.
     z = samples.fixed(np.linspace(15.0, 45.0, 31).reshape(1, -1))
     yield ActivationCase("activation/softplus-knee", "activation/softplus", Softplus(), z)

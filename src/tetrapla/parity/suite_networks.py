@@ -48,6 +48,8 @@ def layers() -> Iterator[Case]:
         ("tanh", 4, 4, 4),  # any mistaken transpose or axis fits
         ("identity", 1, 1, 1),
         ("identity", 65, 3, 2),  # a batch longer than the others'
+        ("tanh", 100, 70, 1),  # and one output: libraries have other kernels for it
+        ("tanh", 100, 70, 20),
     ):
         name = f"layer/dense-{last}-{n}-{m}-batch-{batch}"
         loss = MeanSquaredError(reduction="sum", outputs="sum")

@@ -250,7 +250,12 @@ def _all() -> dict[str, Concept]:
             "mixed",
             "A dense layer in mixed precision",
             "layers",
-            ("mixed.product", "mixed.Dense"),
+            (
+                "mixed.product",
+                "mixed.product_forward",
+                "mixed.product_backward",
+                "mixed.Dense",
+            ),
             ("training.lowered", "training.outputs_of", "layers.dense"),
         ),
         _layer("sequential", "Layers in a row", whole, whole, Sequential),
