@@ -87,6 +87,8 @@ def in_any_order(g: spec.Activation, z: Bounded, da: Bounded, product: Bounded) 
             decay = np.zeros_like(x)
         case spec.ELU(alpha):
             factor = np.maximum(alpha, factor)
+        case spec.Softplus() if habits.SOFTPLUS_PRODUCT in z.ar.habits:
+            factor = np.exp(np.clip(z.floats, 0.0, 20.0))
         case spec.SiLU():
             factor = np.maximum(x, 1.0)
         case spec.GELUErf():

@@ -72,6 +72,9 @@ NO_STEP_AT_ZERO: Final = "Adagrad takes no step where its sum is 0"
 # Each addition of a sum of halves (a bias's gradient) is rounded to the half.
 HALF_SUMS: Final = "sums of halves are added up in halves"
 
+# da exp(z) / (1 + exp(z)), from the left, up to where softplus is taken to be z.
+SOFTPLUS_PRODUCT: Final = "softplus's gradient multiplies by exp(z) first"
+
 # 1 / (1 + exp(-z)), where exp(-z) is infinite from a half's z of -11.09 down.
 SIGMOID_OVERFLOWS: Final = "exp(-z) overflows in the sigmoid"
 

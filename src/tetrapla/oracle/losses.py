@@ -17,6 +17,7 @@ from tetrapla.oracle.bounded import (
     if_positive,
     maximum,
     select,
+    unclaimed,
     widest,
 )
 from tetrapla.spec.contract import Array
@@ -125,11 +126,12 @@ def _from_logits(z: Bounded, y: Bounded) -> Bounded:
     if habits.LOGITS_CANCEL not in z.ar.habits:
         return linear + curved
     negative, positive = (if_positive(x, nothing(z), z) for x in (z, -z))
-    return widest(
+    loss = widest(
         linear + curved,
         (1 - y) * z - (negative - curved),
         positive - z * y + curved,
     )
+    return unclaimed(loss, np.isinf(z.floats))  # a difference of infinities
 
 
 def _from_probabilities(p: Bounded, y: Bounded) -> Bounded:

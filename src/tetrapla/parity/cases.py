@@ -48,11 +48,15 @@ class ActivationCase(Case):
     activation: Activation
     z: Array = field(compare=False, repr=False)
     forward_only: bool = False
+    steep: bool = False
 
     @cached_property
     def upstream(self) -> Array:
-        """The gradient from above."""
-        return samples.upstream(f"{self.id} upstream", self.z.shape)
+        """The gradient from above, near the largest numbers if `steep`."""
+        name, shape = f"{self.id} upstream", self.z.shape
+        if self.steep:
+            return samples.normal(name, shape, scale=2e37)
+        return samples.upstream(name, shape)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tetrapla.oracle import habits
 
 SINGLE = ("float32", "tf32")
 WHOLE = (*SINGLE, "float64")
+WHOLE_AND_BFLOAT16 = (*WHOLE, "bfloat16")
 EVERY = (*WHOLE, "bfloat16", "float16")
 
 
@@ -87,7 +88,8 @@ TABLE: tuple[Deviation, ...] = (
         ("torch.nn", "tf.keras"),
         "adds (1 - y) z - log sigmoid(z), or max(z, 0) - y z + log(1 + exp(-|z|)), and "
         "sigmoid(z) - y, which cancel where a confident prediction is right: in PyTorch's "
-        "float32 the loss of z = -20, y = 0 is 0",
+        "float32 the loss of z = -20, y = 0 is 0; and that of a float16 z of -1e5, y = 1 "
+        "is NaN, where it is infinite",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/Loss.cpp",
         ("loss/bce-logits-tails-none", "float32"),
         dtypes=EVERY,
@@ -272,6 +274,15 @@ TABLE: tuple[Deviation, ...] = (
         "https://www.tensorflow.org/api_docs/python/tf/math/softplus",
         ("activation/softplus", "float64"),
         dtypes=(*WHOLE, "float16"),
+    ),
+    Deviation(
+        habits.SOFTPLUS_PRODUCT,
+        ("torch.nn",),
+        "differentiates softplus as da exp(z) / (1 + exp(z)), which is infinite where "
+        "da exp(z) is",
+        "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
+        ("activation/softplus-steep", "float32"),
+        dtypes=WHOLE_AND_BFLOAT16,
     ),
     Deviation(
         habits.SOFTPLUS_PLAIN,

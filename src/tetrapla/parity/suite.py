@@ -55,6 +55,8 @@ def _activations() -> Iterator[Case]:
         yield ActivationCase(f"{name}-float64", row, g, numbers, dtypes=("float64",))
         nan = np.where(np.arange(z.size).reshape(z.shape) % 11 == 0, np.nan, z)
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
+        if label in ACTIVATIONS:
+            yield ActivationCase(f"{name}-steep", row, g, z, steep=True)
     for half in ("bfloat16", "float16"):
         z = samples.every(half)
         for label, make in ACTIVATIONS.items():
@@ -172,6 +174,15 @@ def _one_by_one() -> Iterator[Case]:
                 outputs,
                 np.array(y)[:, None],
             )
+    # In float16 these logits are infinite.
+    far = np.array([[1e5], [-1e5], [1e5], [-1e5]])
+    yield LossCase(
+        "loss/bce-logits-beyond-none",
+        "loss/bce on logits",
+        BinaryCrossEntropy(reduction="none", from_logits=True),
+        far,
+        np.array([[0.0], [1.0], [1.0], [0.0]]),
+    )
     # Beyond the range of float32's exp (100), of float64's (1e4), and of a
     # difference in float32 (3e38).
     logits = samples.float32_valued(
