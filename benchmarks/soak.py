@@ -13,6 +13,7 @@ from tetrapla.backends import available, load
 from tetrapla.parity.comparison import str_of
 from tetrapla.parity.engine import Verdict
 from tetrapla.parity.soak import Tally, soak
+from tetrapla.spec.precisions import PRECISIONS
 
 EVERY = 30.0  # seconds between two lines of progress
 
@@ -68,7 +69,7 @@ def main() -> None:
     """Read the command line and soak each backend in each dtype."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", default=",".join(available()))
-    parser.add_argument("--dtype", default="float32,float64")
+    parser.add_argument("--dtype", default=",".join(PRECISIONS))
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="per backend")

@@ -349,3 +349,25 @@ def test_a_weight_that_is_not_cast_is_known_of_flax_on_a_gpu_alone(dtype):
     assert status("jax.flax", "gpu") == "known deviation"
     assert status("jax.flax", "cpu") == "differs"
     assert status("jax", "gpu") == "differs"
+
+
+def rounded_one_by_one(x, y):
+    """Return x y of halves, each term rounded, added up in float32."""
+    terms = (x[:, :, None] * y.astype(x.dtype)[None]).astype(np.float32)
+    return terms.sum(1, dtype=np.float32).astype(x.dtype)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_terms_that_are_rounded_are_known_of_flax_on_a_gpu_alone(monkeypatch, dtype):
+    """XLA makes a product and a sum of a product with one column."""
+    kind = "layer/dense-tanh-70-1-"
+    case = next(case for case in suite.cases() if case.id.startswith(kind))
+    planted(monkeypatch, "", "product", rounded_one_by_one)
+    b = tp.load("numpy", dtype=dtype)
+
+    def status(name, device):
+        return engine.verdict(case, Elsewhere(b, device, name)).status
+
+    assert status("jax.flax", "gpu") == "known deviation"
+    assert status("jax.flax", "cpu") == "differs"
+    assert status("jax", "gpu") == "differs"

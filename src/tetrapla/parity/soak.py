@@ -9,6 +9,7 @@ Shapes and networks come from small fixed sets, so that frameworks compile
 few programs. Case `number` of a seed is the same on every machine.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -47,6 +48,7 @@ from tetrapla.spec.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
+from tetrapla.spec.precisions import limits, numpy_dtype, precision, weights_dtype
 
 Random = np.random.Generator
 
@@ -97,12 +99,16 @@ def cases(seed: int, count: int, dtype: str = "float32") -> Iterator[Case]:
 
 
 def case(seed: int, number: int, dtype: str = "float32") -> Case:
-    """Return one case of a seed."""
+    """Return one case of a seed, whose numbers are all of the dtype's data.
+
+    What is float32 beside halves has float32's digits and, so that it is not
+    infinite once it is cast, a half's range.
+    """
     rng = np.random.default_rng((seed, number))
     make = pick(rng, (activation_case,) * 3 + (loss_case,) * 3 + (optimizer_case,) * 2)
     if rng.random() < 0.15:
         make = network_case
-    made: Case = make(rng, f"soak/{seed}/{number}", dtype)
+    made: Case = make(rng, f"soak/{seed}/{number}", precision(dtype).data)
     return made
 
 
@@ -133,8 +139,8 @@ def nonzero(rng: Random, shape: tuple[int, ...], dtype: str = "float32") -> Arra
 
 def rounded(x: Array, dtype: str) -> Array:
     """Return x within the dtype's range and rounded to it, as float64; read-only."""
-    info = np.finfo(dtype)
-    x = np.clip(x, float(info.min), float(info.max)).astype(dtype).astype(np.float64)
+    largest = limits(dtype).largest
+    x = np.clip(x, -largest, largest).astype(numpy_dtype(dtype)).astype(np.float64)
     x.setflags(write=False)
     return x
 
@@ -155,24 +161,38 @@ def wide(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
 
 
 def exponents(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
-    """Return decimal exponents: usual ones, or rarely all that the dtype has."""
+    """Return decimal exponents: usual ones, or rarely all that the dtype has.
+
+    The usual ones leave room on either side, so that most products are in range.
+    """
+    found = limits(dtype)
     if rng.random() < 0.8:
-        return rng.uniform(-30, 8, shape)
-    low, high = (-45, 38) if dtype == "float32" else (-323, 308)
-    return rng.uniform(low, high, shape)
+        low, high = 0.8 * np.log10(found.tiny), 0.21 * np.log10(found.largest)
+        return rng.uniform(max(-30, low), min(8, high), shape)
+    return rng.uniform(least_exponent(dtype), int(np.log10(found.largest)), shape)
+
+
+def least_exponent(dtype: str) -> int:
+    """Return the decimal exponent of the smallest number."""
+    return round(math.log10(limits(dtype).least))
 
 
 def special(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
     """Return numbers at which formulas go wrong, and subnormals."""
-    info = np.finfo(dtype)
-    tiny = rng.uniform(-2, 2, 8) * float(info.smallest_normal)
-    return np.asarray(rng.choice([*SPECIALS, *tiny], shape))
+    tiny = rng.uniform(-2, 2, 8) * limits(dtype).tiny
+    return np.asarray(rng.choice([*specials(dtype), *tiny], shape))
+
+
+def specials(dtype: str) -> list[float]:
+    """Return those of the special numbers that are within the dtype's range."""
+    largest = limits(dtype).largest
+    return [s for s in SPECIALS if abs(s) <= largest]
 
 
 def near_special(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
     """Return neighbours of numbers at which formulas change."""
-    steps = rng.integers(-4, 5, shape) * float(np.finfo(dtype).eps)
-    return np.asarray(rng.choice(SPECIALS, shape) * (1 + steps))
+    steps = rng.integers(-4, 5, shape) * 2 * limits(dtype).unit
+    return np.asarray(rng.choice(specials(dtype), shape) * (1 + steps))
 
 
 def repeated(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
@@ -224,19 +244,20 @@ def loss_case(rng: Random, name: str, dtype: str) -> Case:
         outputs = numbers(rng, shape, dtype)
     y = labels(rng, loss, shape, dtype)
     if kind == "mse":  # some predictions are exactly right, or nearly
-        near = rounded(outputs * (1 + np.finfo(dtype).eps), dtype)
+        wide = weights_dtype(dtype)
+        near = rounded(outputs * (1 + 2 * limits(wide).unit), wide)
         y = np.where(rng.random(shape) < 0.2, pick(rng, (outputs, near)), y)
     return LossCase(f"{name}/{kind}", row, loss, outputs, y)
 
 
 def labels(rng: Random, loss: Loss, shape: tuple[int, ...], dtype: str) -> Array:
-    """Return labels in one of the forms that the loss takes."""
+    """Return labels in one of the forms that the loss takes; none is a half."""
     if isinstance(loss, MeanSquaredError):
         return numbers(rng, shape, dtype)
     if isinstance(loss, BinaryCrossEntropy):
         form = pick(rng, ("fractions", "fractions", "int64", "bool"))
         if form == "fractions":
-            return fractions(rng, shape, dtype)
+            return fractions(rng, shape, weights_dtype(dtype))
         return rng.integers(0, 2, shape).astype(form)
     batch, width = shape
     form = pick(rng, ("classes", "one-hot", "rows", "rows"))
@@ -249,14 +270,13 @@ def labels(rng: Random, loss: Loss, shape: tuple[int, ...], dtype: str) -> Array
     if rng.random() < 0.3:  # tiny probabilities beside the others
         rows = np.where(rng.random(shape) < 0.2, 10.0 ** rng.uniform(-40, -5, shape), rows)
         rows[np.arange(batch), classes] += 1 - rows.sum(axis=1)
-    return rounded(np.clip(rows, 0, 1), dtype)
+    return rounded(np.clip(rows, 0, 1), weights_dtype(dtype))
 
 
 def fractions(rng: Random, shape: tuple[int, ...], dtype: str) -> Array:
     """Return numbers in [0, 1]: ends, neighbours of them, tiny and ordinary ones."""
-    info = np.finfo(dtype)
-    tiny = 10.0 ** rng.uniform(-45 if dtype == "float32" else -320, -1, shape)
-    near_one = 1 - rng.integers(1, 9, shape) * float(info.epsneg)
+    tiny = 10.0 ** rng.uniform(least_exponent(dtype), -1, shape)
+    near_one = 1 - rng.integers(1, 9, shape) * limits(dtype).unit
     kinds = [rng.random(shape), rng.random(shape), tiny, near_one, 1 - 1e-3 * tiny]
     kinds += [np.full(shape, end) for end in (0.0, 1.0, 0.5)]
     if rng.random() < 0.3:
@@ -363,10 +383,11 @@ def network_case(rng: Random, name: str, dtype: str) -> Case:
     """Return one of the networks with random numbers."""
     label = pick(rng, tuple(NETWORKS))
     net, loss, batch, dropout = NETWORKS[label]
+    wide = weights_dtype(dtype)
 
-    def draw(*shape: int) -> Array:
+    def draw(shape: tuple[int, ...], kept: str) -> Array:
         if rng.random() < 0.7:
-            return rounded(rng.standard_normal(shape) * 2 ** rng.uniform(-4, 3), dtype)
+            return rounded(rng.standard_normal(shape) * 2 ** rng.uniform(-4, 3), kept)
         return numbers(rng, shape, dtype)
 
     y = labels(rng, loss, (batch, net.outputs), dtype)
@@ -379,8 +400,8 @@ def network_case(rng: Random, name: str, dtype: str) -> Case:
         loss,
         batch=batch,
         dropout_seed=int(rng.integers(2**32)) if dropout else None,
-        weights={n: draw(*shape) for n, shape in net.shapes.items()},
-        data=(draw(batch, net.inputs), y),
+        weights={n: draw(shape, wide) for n, shape in net.shapes.items()},
+        data=(draw((batch, net.inputs), dtype), y),
     )
 
 
