@@ -168,20 +168,22 @@ def parity(folder: Path, job: Job) -> Iterator[str]:
 
 
 def pairs(found: Sequence[Line]) -> Iterator[str]:
-    """Yield how far two backends, or one on two devices, are apart at most."""
+    """Yield how far two backends, or one on two devices, are apart at most; worst first."""
     if not found:
         return
     dtypes = list(dict.fromkeys(pair["dtype"] for pair in found))
     rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for pair in found:
+    for pair in sorted(found, key=lambda pair: -pair["fraction"]):
         sign = "✗ " if pair["fraction"] > 1 else ""
         shown = f"{sign}{pair['fraction']:.2g} ({pair['ulps']:.3g} ULP)"
-        rows[pair["left"], pair["right"]][pair["dtype"]] = shown
+        where = f" {pair['component']}" if pair["fraction"] else ""
+        rows[pair["left"], pair["right"]][pair["dtype"]] = shown + where
         if sign:
             left, right = pair["values"]
             yield f"- ✗ {pair['left']} {left!r}, {pair['right']} {right!r}:"
             yield f"  {pair['case']} {pair['tensor']} {pair['dtype']} at {pair['index']}"
     yield "### Pairs\n"
+    yield "Of those from scratch; the libraries', with what is known, are in parity.json.\n"
     yield f"| share of the sum of both bounds | {' | '.join(dtypes)} |"
     yield "|---|" + "---|" * len(dtypes)
     for (left, right), cells in rows.items():

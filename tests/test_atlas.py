@@ -8,7 +8,7 @@ import pytest
 import support
 from click.testing import CliRunner
 
-from tetrapla.atlas import seen
+from tetrapla.atlas import seen, tf32
 from tetrapla.atlas.code import PRESETS, written
 from tetrapla.atlas.row import BACKENDS, LIBRARIES, Observed, alike, observe
 from tetrapla.atlas.rows import ROWS, about
@@ -62,6 +62,47 @@ def test_a_library_that_changes_is_noticed(found):
     assert list(seen.changes([new])) == [
         "the atlas is out of date: something-new was never written down"
     ]
+
+
+MEASURED = "1; 3.1e-04 off: measured on NVIDIA H200"
+
+
+def test_what_a_gpu_answers_is_no_change_and_is_not_written_down(
+    found, tmp_path, monkeypatch
+):
+    """The file is of machines without one."""
+    o = found["matmul-tf32-size"]
+    on_gpu = replace(o, answers={**o.answers, "jax": MEASURED})
+    assert list(seen.changes([on_gpu])) == []
+    file = tmp_path / "seen.json"
+    file.write_text(seen.FILE.read_text())
+    before = json.loads(file.read_text())["rows"]
+    monkeypatch.setattr(seen, "FILE", file)
+    seen.record([on_gpu if each is o else each for each in found.values()], LIBRARIES)
+    assert json.loads(file.read_text())["rows"]["matmul-tf32-size"] == before[o.row.name]
+
+
+def test_tf32s_size_is_that_of_its_eleven_bits(found):
+    """A factor is off by up to 2^-11, so a product by up to 2^-10; cut, by twice that."""
+    x = np.random.default_rng(1).standard_normal(1000).astype(np.float32)
+    off = np.abs(tf32.rounded(x, 10) / x - 1)
+    assert 2.0**-12 < off.max() <= 2.0**-11
+    steps = np.float32(1) + np.array([1, 2, 3, 4], np.float32) * 2.0**-11
+    assert list(tf32.rounded(steps, 10)) == [1, 1 + 2**-10, 1 + 2**-9, 1 + 2**-9]
+    answers = found["matmul-tf32-size"].answers
+    for library, kind in (("torch", "float32"), ("keras", "TF32"), ("jax", "TF32")):
+        if tf32.MEASURED not in answers[library]:
+            assert answers[library].endswith(f"no GPU here, {kind} emulated")
+            one = "1.000244140625; 2.9e-07" if kind == "float32" else "1; 2.9e-04"
+            assert answers[library].startswith(one)
+
+
+def test_with_a_gpu_it_is_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(tf32, "load", lambda *about: asked.append(about))
+    said = tf32.answer("jax", False, lambda: ("a GPU", tf32.emulated(10)))
+    assert said == "1; 2.9e-04 off: measured on a GPU"
+    assert asked == [("jax.flax", "gpu")]
 
 
 STATED = {  # design.md's table, and the numbers it says must come out

@@ -84,6 +84,22 @@ def test_info_as_json():
         assert "not usable" not in report["backends"][name]
 
 
+def test_info_asks_on_the_gpu_too(monkeypatch):
+    class Told:
+        def __init__(self, label):
+            self.label = label
+
+        def info(self):
+            if self.label.startswith("jax"):
+                return {"devices": "cpu, gpu, gpu:0", "deterministic": self.label}
+            return {"devices": "cpu"}
+
+    monkeypatch.setattr("tetrapla.commands.info.labelled", Told)
+    backends = json.loads(tetra("info", "--json").stdout)["backends"]
+    assert backends["jax@gpu"]["deterministic"] == "jax@gpu"
+    assert [name for name in backends if "@" in name] == ["jax@gpu", "jax.flax@gpu"]
+
+
 def test_info_says_how_to_install_what_is_missing():
     code = """
 import sys, importlib.util

@@ -1,6 +1,8 @@
 """Using a backend changes nothing of the user's, and obeys nothing of it."""
 
 import contextlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +28,12 @@ def adam(b):
     return tp.Adam.keras() if b.name == "tf.keras" else tp.Adam()
 
 
+def certain(b):
+    """A loss of probabilities 0 and 1, where the backend has one: epsilon decides it."""
+    loss = tp.BinaryCrossEntropy(from_logits=False)
+    return "bce" if b.supports(loss).status == "no" else loss
+
+
 def use(b, **callbacks):
     """Go through the whole contract; return what came out."""
     model = b.build(NET, WEIGHTS)
@@ -40,6 +48,7 @@ def use(b, **callbacks):
         {"g": b.activation_gradient("softmax", X, X)},
         {"y": b.forward(NET, WEIGHTS, X, key=key)},
         {"loss": b.loss("bce", X, X > 0)},
+        {"loss": b.loss(certain(b), 1.0 * (X > 0), X > 0)},
         {"loss": r.loss, "input": r.input, **r.weights},
         b.trace(NET, WEIGHTS, X, Y, "mse"),
         *b.update(adam(b), WEIGHTS, r.weights, state),
@@ -95,8 +104,16 @@ def tf_state():
         "soft placement": tf.config.get_soft_device_placement(),
         "floatx": tf.keras.config.floatx(),
         "epsilon": tf.keras.config.epsilon(),
-        "policy": tf.keras.config.dtype_policy().name,
+        "policy": keras_policy(),
     }
+
+
+def keras_policy():
+    """Return the policy; None where Keras has not been asked for one yet."""
+    from keras.src.backend.common import global_state
+
+    policy = global_state.get_global_attribute("dtype_policy")
+    return policy and policy.name
 
 
 def jax_state():
@@ -113,6 +130,9 @@ def jax_state():
         "jit": jax.config.jax_disable_jit,
         "generator": jax.config.jax_default_prng_impl,
         "partitionable": jax.config.jax_threefry_partitionable,
+        "to a device": jax.config.jax_transfer_guard_host_to_device,
+        "between devices": jax.config.jax_transfer_guard_device_to_device,
+        "from a device": jax.config.jax_transfer_guard_device_to_host,
     }
 
 
@@ -138,6 +158,7 @@ def users_settings(name):
             stack.enter_context(jax.enable_x64(True))
             stack.enter_context(jax.default_matmul_precision("bfloat16"))
             stack.enter_context(jax.numpy_dtype_promotion("strict"))
+            stack.enter_context(jax.transfer_guard("disallow_explicit"))
         if framework(name) == "torch":
             import torch
 
@@ -153,6 +174,11 @@ def users_settings(name):
             switch = tf.config.experimental.enable_tensor_float_32_execution
             stack.callback(switch, tf32)
             switch(not tf32)
+            floatx, epsilon = tf.keras.config.floatx(), tf.keras.config.epsilon()
+            stack.callback(tf.keras.config.set_floatx, floatx)
+            stack.callback(tf.keras.config.set_epsilon, epsilon)
+            tf.keras.config.set_floatx("float64")
+            tf.keras.config.set_epsilon(1e-3)
         yield
 
 
@@ -223,6 +249,44 @@ def test_torch_in_the_users_mode(mode):
     expected = use(b)
     with torch_modes()[mode]():
         results = use(b)
+    for place, value in expected.items():
+        np.testing.assert_array_equal(results[place], value, err_msg=str(place))
+
+
+FIRST_POLICY = """
+import numpy as np
+import tetrapla as tp
+
+b = tp.load("tf.keras")
+net = tp.Sequential(tp.Dense(2, 1))
+b.forward(net, net.init(seed=0), np.ones((1, 2)))
+import keras
+
+keras.config.set_floatx("float64")
+print(keras.layers.Dense(1).dtype)
+"""
+
+
+def test_keras_settles_its_policy_when_the_user_asks():
+    """Keras takes floatx once, for the first layer that has no dtype."""
+    support.backend("tf.keras")
+    ran = subprocess.run(
+        [sys.executable, "-c", FIRST_POLICY], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "float64\n"
+
+
+def test_keras_in_the_users_policy():
+    b = support.backend("tf.keras", "float64")
+    import keras
+
+    expected, policy = use(b), keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        results = use(b)
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy(policy)
     for place, value in expected.items():
         np.testing.assert_array_equal(results[place], value, err_msg=str(place))
 

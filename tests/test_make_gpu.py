@@ -180,3 +180,22 @@ def test_a_run_that_reaches_its_limit_has_a_summary_and_fails(tmp_path):
     assert "Cut off: the limit has come." in text
     assert "parity (not begun)" in text
     assert "| torch | " in text
+
+
+def test_pairs_are_in_the_summary_the_worst_first():
+    about = {"case": "c", "tensor": "a", "index": [0], "values": [1.5, 2.5], "ulps": 2.0}
+    found = [
+        about
+        | dict(zip(("left", "right", "dtype", "fraction", "component"), row, strict=True))
+        for row in (
+            ("jax", "torch", "float32", 0.5, "activation/elu"),
+            ("jax", "jax@gpu", "float32", 0.0, "activation/elu"),
+            ("jax", "jax@gpu", "float64", 1.5, "layer/dense"),
+        )
+    ]
+    said = "\n".join(import_module("gpu_summary").pairs(found))
+    assert "- ✗ jax 1.5, jax@gpu 2.5:\n  c a float64 at [0]" in said
+    assert said.partition("---|\n")[2].splitlines() == [
+        "| jax, jax@gpu | 0 (2 ULP) | ✗ 1.5 (2 ULP) layer/dense |",
+        "| jax, torch | 0.5 (2 ULP) activation/elu |  |",
+    ]

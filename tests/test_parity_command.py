@@ -138,7 +138,8 @@ def test_pairs_of_backends(tmp_path):
     choice = ("--backends", "numpy,torch", "--filter", "activation/tanh", "--pairs")
     result = invoke(*choice, "--json", str(path))
     assert result.exit_code == 0
-    assert "each pair's worst share of the sum of both bounds" in result.stdout
+    assert "share of the sum of both bounds, and ULPs; the worst pair" in result.stdout
+    assert "│ numpy, torch │ ✓ 0." in result.stdout
     pairs = json.loads(path.read_text())["pairs"]
     assert {(p["left"], p["right"]) for p in pairs} == {("numpy", "torch")}
     assert all(float(p["fraction"]) <= 1 for p in pairs)
@@ -311,8 +312,33 @@ def test_what_has_no_gpu_runs_on_the_cpu_beside_the_others(monkeypatch):
     said = " ".join(result.stdout.split())
     assert "numpy@gpu not run: backend 'numpy' has no device 'gpu'; it has cpu" in said
     assert "; it ran on the CPU" in said
-    assert re.search("torch@gpu +numpy", result.stdout)
-    assert "┃ torch@gpu numpy ┃" in result.stdout  # the pair
+    assert re.search("torch@gpu +┃ numpy", result.stdout)
+    assert "│ torch@gpu, numpy │" in result.stdout  # the pair
     alone = invoke("--backends", "numpy", *choice)
     assert alone.exit_code == 2
-    assert "no device 'gpu'" in alone.stderr
+    assert alone.stderr == "Error: backend 'numpy' has no device 'gpu'; it has cpu\n"
+
+
+def test_a_device_that_nobody_has(monkeypatch):
+    """Each asked backend is named, with what it has, and it is misuse."""
+    support.backend("torch", "float32")
+    says = {
+        "numpy@gpu:9": "backend 'numpy' has no device 'gpu:9'; it has cpu",
+        "torch@gpu:9": "backend 'torch' has no device 'gpu:9'; it has cpu, gpu",
+        "torch.nn@gpu:9": "backend 'torch.nn' has no device 'gpu:9'; it has cpu, gpu",
+    }
+
+    def run(names, dtypes, cases, on_verdict):
+        return processes.Outcome([], Pairwise(), {n: says[n] for n in reversed(names)})
+
+    monkeypatch.setattr(processes, "run", run)
+    choice = ("--device", "gpu:9", "--filter", "activation/elu")
+    result = invoke("--backends", "numpy,torch,torch.nn", *choice)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: none of the backends has the device 'gpu:9'. "
+        "numpy: only cpu. torch, torch.nn: only cpu, gpu\n"
+    )
+    says["torch@gpu:9"] = "torch is broken"
+    result = invoke("--backends", "numpy,torch", *choice)
+    assert "numpy: only cpu. torch: torch is broken\n" in result.stderr

@@ -118,6 +118,8 @@ def test_algorithms_have_the_same_bits_where_cublas_started_so(
     assert found["filled"] == (not started)
     says = modes.deterministic(torch.device("cuda"))
     assert (says == "yes") == started
+    monkeypatch.setattr(modes, "LATE", True)  # set when cuBLAS may have been there
+    assert modes.deterministic(torch.device("cuda")) != "yes"
     torch.use_deterministic_algorithms(True)  # the user's is stricter, and is kept
     with modes.as_set(partial(modes.exact, True, False), gpu=True):
         assert settings(torch)["same bits"] == 2

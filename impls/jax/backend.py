@@ -5,7 +5,6 @@ on recent GPUs lose bits unless asked not to; each method runs in a
 scope of its own (`scope`), outside which nothing has changed.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
@@ -24,7 +23,7 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Data, Samples
 from tetrapla.spec.threefry import Key
 
-from . import fast, mixed, optimizers, sweep, training
+from . import fast, mixed, optimizers, start, sweep, training
 from .layers import Dense, Sequential, sequential
 
 config: Any = jax.config  # its attributes are made at run time
@@ -87,6 +86,7 @@ def stacked(trees: list[Any]) -> Any:
 
 def devices() -> dict[str, jax.Device]:
     """Return the devices by tetrapla's names."""
+    start.start()
     there = {}
     for platform in ("cpu", "gpu"):
         try:
@@ -99,16 +99,11 @@ def devices() -> dict[str, jax.Device]:
     return there
 
 
-FLAG = "--xla_gpu_deterministic_ops"
-AT_START = os.environ.get("XLA_FLAGS", "")  # XLA reads it once
-
-
-def deterministic(device: str) -> str:
-    """Return whether a device's answers are the same every time."""
-    wanted = {FLAG, f"{FLAG}=true", f"{FLAG}=1"}
-    if device == "cpu" or wanted & set(AT_START.split()):
-        return "yes"
-    return f"not promised: XLA_FLAGS had no {FLAG}=true at the start"
+GUARDS: Any = (  # what they forbid is what a backend is for
+    jax.transfer_guard_host_to_device,
+    jax.transfer_guard_device_to_device,
+    jax.transfer_guard_device_to_host,
+)
 
 
 @contextmanager
@@ -118,6 +113,7 @@ def settings(
     matmul_precision: str | None,
     dtype_promotion: str,
     rank_promotion: str,
+    transfers: tuple[str | None, ...],
 ) -> Iterator[None]:
     """Set what jax depends on beside a function's arguments."""
     with ExitStack() as stack:
@@ -129,6 +125,8 @@ def settings(
         stack.enter_context(dtypes)
         ranks = jax.numpy_rank_promotion(rank_promotion)
         stack.enter_context(ranks)
+        for guard, level in zip(GUARDS, transfers, strict=True):
+            stack.enter_context(guard(level))
         yield
 
 
@@ -141,6 +139,11 @@ def users_settings() -> Callable[[], AbstractContextManager[None]]:
         config.jax_default_matmul_precision,
         config.jax_numpy_dtype_promotion,
         config.jax_numpy_rank_promotion,
+        (
+            config.jax_transfer_guard_host_to_device,
+            config.jax_transfer_guard_device_to_device,
+            config.jax_transfer_guard_device_to_host,
+        ),
     )
 
 
@@ -187,13 +190,15 @@ class Backend:
             precision = "tensorfloat32" if lower else "highest"
             stack.enter_context(jax.default_matmul_precision(precision))
             stack.enter_context(jax.numpy_rank_promotion("allow"))
+            for guard in GUARDS:
+                stack.enter_context(guard("allow"))
             yield
 
     def info(self) -> dict[str, str]:
         with self.scope():
             smallest = jnp.float32(2.0**-126)
             flushed = float(smallest * jnp.float32(0.5)) == 0
-        return {
+        about = {
             "jax": jax.__version__,
             "devices": ", ".join(devices()),
             "x64 outside tetrapla": str(config.jax_enable_x64),
@@ -201,8 +206,11 @@ class Backend:
                 config.jax_default_matmul_precision
             ),
             "flushes subnormals": "yes" if flushed else "no",
-            "deterministic": deterministic(self.device),
+            "deterministic": start.deterministic(self.device),
         }
+        if self.device != "cpu":
+            about["memory"] = start.memory()
+        return about
 
     def tensors(self, given: Arrays) -> dict[str, Any]:
         return {name: jnp.array(a) for name, a in given.items()}

@@ -19,7 +19,15 @@ from tetrapla.spec import BackendUnavailableError, InvalidInputError
 from tetrapla.spec.contract import Array, Arrays, Samples
 from tetrapla.spec.threefry import Key
 
-from . import activations, fast, losses, mixed, optimizers, training
+from . import (
+    activations,
+    fast,
+    losses,
+    mixed,
+    optimizers,
+    start,
+    training,
+)
 from .layers import Dense, Sequential, sequential
 
 
@@ -52,6 +60,7 @@ def resume(t: Any, slots: Any, state: Arrays) -> None:
 
 def devices() -> dict[str, str]:
     """Return the devices by tetrapla's names."""
+    start.memory()
     there = {"cpu": "/CPU:0"}
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -60,17 +69,6 @@ def devices() -> dict[str, str]:
 
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # read once, by TensorFlow
-
-
-DETERMINISTIC = "TF_DETERMINISTIC_OPS"
-AT_START = os.environ.get(DETERMINISTIC)  # TensorFlow reads it once
-
-
-def deterministic(device: str) -> str:
-    """Return whether a device's answers are the same every time."""
-    if device == "cpu" or AT_START == "1":
-        return "yes"
-    return f"not promised: {DETERMINISTIC} was not 1 at the start"
 
 
 @contextmanager
@@ -127,6 +125,7 @@ class Backend:
     training: Any = training
     fast: Any = fast
     dense: Any = Dense
+    users_settings: Any = staticmethod(users_settings)
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         there = devices()
@@ -151,7 +150,7 @@ class Backend:
         )
         with tf.device("/CPU:0"):
             half = tf.constant(2.0**-126) * tf.constant(0.5)
-        return {
+        about = {
             "tensorflow": tf.__version__,
             "devices": ", ".join(devices()),
             "TF32 on GPUs": "allowed" if tf32 else "off",
@@ -159,8 +158,11 @@ class Backend:
             "oneDNN": os.environ.get(
                 "TF_ENABLE_ONEDNN_OPTS", "default"
             ),
-            "deterministic": deterministic(self.device),
+            "deterministic": start.deterministic(self.device),
         }
+        if self.device != "cpu":
+            about["memory"] = start.memory()
+        return about
 
     @placed
     def tensor(self, given: Array) -> tf.Tensor:
@@ -342,7 +344,7 @@ class Backend:
     def fit(
         self, net: spec.Sequential, data: Samples, loop: spec.Loop
     ) -> spec.TrainingRun:
-        loop.outside, loop.inside = users_settings(), self.scope
+        loop.outside, loop.inside = self.users_settings(), self.scope
         return self.fitted(net, data, loop)
 
     @placed

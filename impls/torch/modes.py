@@ -21,7 +21,8 @@ import torch.utils.deterministic
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 SAME = (":4096:8", ":16:8")
-AT_START = os.environ.get(WORKSPACE)  # cuBLAS reads it once
+AT_START = os.environ.get(WORKSPACE)  # cuBLAS reads it once,
+LATE = torch.cuda.is_initialized()  # and may have done so before
 
 flags = torch.backends.cuda.matmul  # which are the process's
 of_onednn: Any = getattr(torch.backends.mkldnn, "matmul", None)
@@ -176,6 +177,8 @@ def deterministic(place: torch.device) -> str:
     """Return whether a device's answers are the same every time."""
     if place.type == "cpu":
         return "yes"  # for a number of threads
+    if AT_START in SAME and LATE:
+        return f"unknown: CUDA started before {WORKSPACE} was read"
     if AT_START in SAME:
         return "yes"
     return (

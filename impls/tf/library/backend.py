@@ -4,7 +4,8 @@ Quirk: keras.backend is chosen once, by KERAS_BACKEND or a file of the
 user's; where it is not TensorFlow, nothing here can run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from . import (
     layers,
     losses,
     optimizers,
+    settings,
     training,
 )
 
@@ -36,6 +38,7 @@ class Backend(backend.Backend):
     losses = losses
     training = training
     fast = fast
+    users_settings = staticmethod(settings.users_settings)
 
     def __init__(self, device: str = "cpu", dtype: str = "float32"):
         framework = keras.backend.backend()
@@ -49,6 +52,11 @@ class Backend(backend.Backend):
         kinds = spec.precision(dtype)
         self.of_weights = kinds.weights
         self.policy = f"mixed_{kinds.data}" if kinds.mixed else None
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        with super().scope(), settings.settings(*settings.OURS):
+            yield
 
     def info(self) -> dict[str, str]:
         return {"keras": keras.__version__} | super().info()
@@ -164,14 +172,6 @@ class Backend(backend.Backend):
         state = laid_out(hyper, state)
         backend.resume(optimizer.iterations, slots, state)
 
-    def program_key(
-        self, net: spec.Sequential, training: spec.Training
-    ) -> tuple[Any, ...]:
-        floatx = (
-            keras.config.floatx()
-        )  # of the variables of the optimizer
-        return floatx, *super().program_key(net, training)
-
     @backend.placed
     def init_optimizer(
         self, optimizer: spec.Optimizer, weights: Arrays
@@ -190,8 +190,7 @@ class Backend(backend.Backend):
     ) -> tuple[Arrays, Arrays]:
         shapes = tuple(w.shape for w in weights.values())
         rule = optimizer.with_lr(0.0)  # whatever the rate is now
-        made = self.of_weights, self.place, keras.config.floatx()
-        native, theta = kept(rule, shapes, *made)
+        native, theta = kept(rule, shapes, self.of_weights, self.place)
         for variable, w in zip(theta, weights.values(), strict=True):
             variable.assign(w)
         self.resume(optimizer, native, weights, state)
@@ -221,16 +220,12 @@ def built(
 
 @lru_cache(maxsize=8)
 def kept(
-    rule: spec.Optimizer,
-    shapes: Any,
-    dtype: str,
-    place: str,
-    floatx: str,
+    rule: spec.Optimizer, shapes: Any, dtype: str, place: str
 ) -> tuple[keras.Optimizer, list[keras.Variable]]:
     """Return the same again: to build one is as slow as a step.
 
     The caller gives it weights, a state and a rate before each use. It
-    is of the device and of the user's floatx where it is made.
+    is of the device where it is made.
     """
     return built(rule, shapes, dtype)
 

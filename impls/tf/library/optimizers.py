@@ -2,9 +2,10 @@
 
 Quirks: Keras's velocity is minus the specification's: v = mu v - eta g,
 theta += v. Its weight_decay is decoupled in every rule. The learning
-rate is a variable of the user's floatx, float32 by default, and Python
-numbers become float32 on the way to SGD's momentum, to weight_decay, to
-beta^t and to Adagrad's first accumulator, in float64 too.
+rate is a variable of Keras's floatx, float32 here (settings.py), and
+Python numbers become float32 on the way to SGD's momentum, to
+weight_decay, to beta^t and to Adagrad's first accumulator, in float64
+too.
 """
 
 from typing import Any

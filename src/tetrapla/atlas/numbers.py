@@ -1,6 +1,7 @@
 """Rows: numbers themselves: precision, subnormals, matrix products."""
 
 from tetrapla.atlas.row import Answer, Row
+from tetrapla.atlas.tf32 import jax_products, tf_products, torch_products
 
 
 def torch_subnormal() -> Answer:
@@ -113,6 +114,17 @@ def jax_double() -> str:
     return str(jnp.asarray(np.ones(1)).dtype)
 
 
+TF32_LINKS = (
+    "https://github.com/pytorch/pytorch/issues/67384",
+    "https://github.com/jax-ml/jax/issues/12008",
+    "https://github.com/tensorflow/community/pull/287",
+)
+IN_FLOAT32 = {
+    "torch": 'torch.set_float32_matmul_precision("highest")',
+    "keras": "tf.config.experimental.enable_tensor_float_32_execution(False)",
+    "jax": 'jax.default_matmul_precision("highest")',
+}
+
 ROWS = (
     Row(
         "subnormals",
@@ -140,19 +152,26 @@ ROWS = (
         "None is the device's fastest, TF32 on an Ampere GPU or newer; PyTorch's 'highest' "
         "is full float32, the default for matrix products since 1.12.",
         {"torch": torch_matmul, "keras": tf_matmul, "jax": jax_matmul},
-        (
-            "https://github.com/pytorch/pytorch/issues/67384",
-            "https://github.com/jax-ml/jax/issues/12008",
-            "https://github.com/tensorflow/community/pull/287",
-        ),
+        TF32_LINKS,
         ("tf32", "gpu", "matmul", "precision"),
-        write={
-            "torch": 'torch.set_float32_matmul_precision("highest")',
-            "keras": "tf.config.experimental.enable_tensor_float_32_execution(False)",
-            "jax": 'jax.default_matmul_precision("highest")',
-        },
-        never="the settings are global (JAX's can be scoped). What is read here is the "
-        "setting; make gpu multiplies 1 + 2^-12 by 1 on a GPU, which is 1 in TF32.",
+        write=IN_FLOAT32,
+        never="the settings are global (JAX's can be scoped).",
+    ),
+    Row(
+        "matmul-tf32-size",
+        "numbers",
+        "How far float32 matrix products on a GPU are off, as they come",
+        "1 + 2^-12 (1.000244140625) times 1, and the error of a product of normal numbers, "
+        "256 x 256, by norm",
+        "TF32 rounds each factor by up to 2^-11 (4.9e-04) of it, float32 by 2^-24 "
+        "(6.0e-08). An answer says whether it was measured on this machine's GPU or, where "
+        "there is none, emulated in NumPy: factors of ten bits of fraction, or of all 23, "
+        "added up in float32. JAX's None is emulated as on an Ampere GPU or newer.",
+        {"torch": torch_products, "keras": tf_products, "jax": jax_products},
+        TF32_LINKS,
+        ("tf32", "gpu", "matmul", "precision"),
+        write=IN_FLOAT32,
+        never="the settings are global (JAX's can be scoped).",
     ),
     Row(
         "matmul-precision-cpu",

@@ -2,8 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+from tetrapla.backends import load
+from tetrapla.spec import BackendUnavailableError
 
 # PyTorch; Keras on TensorFlow; JAX with Flax and Optax.
 LIBRARIES = ("torch", "keras", "jax")
@@ -13,6 +18,8 @@ DISTRIBUTIONS = {
     "keras": ("keras", "tensorflow"),
     "jax": ("jax", "flax", "optax"),
 }
+
+MEASURED = "measured on "  # in an answer: before the name of this machine's GPU
 
 Answer = float | str
 Probe = Callable[..., Answer]
@@ -112,6 +119,15 @@ def _near(a: Answer, b: Answer, within: float) -> bool:
     return math.isclose(a, b, rel_tol=within) or (math.isnan(a) and math.isnan(b))
 
 
+def of_here(answer: Answer) -> bool:
+    """Return whether an answer is of this machine's GPU, and no other's.
+
+    >>> of_here("1; 2.9e-04 off: measured on NVIDIA H100 80GB HBM3"), of_here(0.1)
+    (True, False)
+    """
+    return isinstance(answer, str) and MEASURED in answer
+
+
 def shown(answer: Answer, digits: int = 6) -> str:
     """Return an answer as it is printed.
 
@@ -133,6 +149,8 @@ def listed(versions: Mapping[str, str]) -> str:
 def observe(row: Row, libraries: tuple[str, ...]) -> Observed:
     """Ask the libraries the row's question, as they come and aligned."""
     asked = [library for library in libraries if library in row.ask]
+    for library in asked:
+        _start(library)
     return Observed(
         row,
         {library: row.ask[library]() for library in asked},
@@ -142,3 +160,10 @@ def observe(row: Row, libraries: tuple[str, ...]) -> Observed:
             if library in row.align
         },
     )
+
+
+@cache
+def _start(library: str) -> None:
+    """Start a library's framework as a backend does, which leaves others room on a GPU."""
+    with suppress(BackendUnavailableError):
+        load(BACKENDS[library])

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tetrapla.atlas.row import BACKENDS, DISTRIBUTIONS, LIBRARIES, Answer, Observed
+from tetrapla.atlas.row import BACKENDS, DISTRIBUTIONS, LIBRARIES, Answer, Observed, of_here
 from tetrapla.backends import available
 from tetrapla.files import write_atomically
 
@@ -59,9 +59,16 @@ def _plain(answers: Mapping[str, Answer]) -> dict[str, Answer]:
 
 
 def record(found: Iterable[Observed], libraries: Iterable[str]) -> None:
-    """Write down what the rows say now."""
+    """Write down what the rows say now; of a GPU's answers, what was there before."""
+    before = json.loads(FILE.read_text())["rows"]
     rows = {
-        o.row.name: {"answers": _plain(o.answers), "aligned": _plain(o.aligned)}
+        o.row.name: {
+            kind: {
+                name: before[o.row.name][kind][name] if of_here(a) else a
+                for name, a in _plain(now).items()
+            }
+            for kind, now in (("answers", o.answers), ("aligned", o.aligned))
+        }
         for o in found
     }
     text = json.dumps({"versions": versions(libraries), "rows": rows}, indent=1)
@@ -69,7 +76,7 @@ def record(found: Iterable[Observed], libraries: Iterable[str]) -> None:
 
 
 def changes(found: Iterable[Observed]) -> Iterator[str]:
-    """Yield what is no longer as it was written down."""
+    """Yield what is no longer as it was written down, which was without a GPU."""
     seen = json.loads(FILE.read_text())
     for o in found:
         name = o.row.name
@@ -79,6 +86,8 @@ def changes(found: Iterable[Observed]) -> Iterator[str]:
         for kind, now in (("answers", o.answers), ("aligned", o.aligned)):
             before = seen["rows"][name][kind]
             for library, answer in _plain(now).items():
+                if of_here(answer):
+                    continue
                 if not _close(before.get(library), answer):
                     yield (
                         f"the atlas is out of date: {name}: {library} answered "

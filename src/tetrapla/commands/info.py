@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 import tetrapla
-from tetrapla.backends import BUILT_IN, available, load
+from tetrapla.backends import BUILT_IN, available, label_of, labelled
 from tetrapla.commands import HELP
 
 Facts = dict[str, str]
@@ -18,8 +18,8 @@ Facts = dict[str, str]
 def info(as_json: bool) -> None:
     """Show versions, devices and precision settings.
 
-    Every installed backend is loaded and asked. A missing one is shown with
-    the command that installs it.
+    Every installed backend is loaded and asked, on a GPU too where it has
+    one. A missing one is shown with the command that installs it.
     """
     here = {
         "tetrapla": tetrapla.__version__,
@@ -31,6 +31,9 @@ def info(as_json: bool) -> None:
         for name in dict.fromkeys([*BUILT_IN, *available()]):
             status.update(f"asking {name}")
             backends[name] = _ask(name)
+            if "gpu" in backends[name].get("devices", ""):
+                on_gpu = label_of(name, "gpu")
+                backends[on_gpu] = _ask(on_gpu)
     if as_json:
         click.echo(json.dumps({**here, "backends": backends}, indent=2))
         return
@@ -40,9 +43,9 @@ def info(as_json: bool) -> None:
         _print(facts)
 
 
-def _ask(name: str) -> Facts:
+def _ask(label: str) -> Facts:
     try:
-        return load(name).info()
+        return labelled(label).info()
     except Exception as error:  # a broken installation is what people come to find
         return {"not usable": str(error) or repr(error)}
 

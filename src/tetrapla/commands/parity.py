@@ -115,13 +115,16 @@ def parity(
     from rich.console import Console
 
     from tetrapla.parity import report as reports
+    from tetrapla.parity import report_pairs
 
     cases = [case for case in cases if set(case.dtypes) & set(wanted)]
-    outcome = _run(cases, names, _beside(wanted))
+    outcome, asked = _run(cases, names, _beside(wanted)), list(names)
     for name, why in outcome.absent.items():  # its own word, said only when it is loaded
         names.remove(name)
-        if (backends and not device) or not names:
+        if backends and not device:
             raise Refusal(why)
+        if not names:
+            raise Refusal(_nowhere(outcome.absent, asked))
         missing[name] = why
     # What has no GPU runs beside the others on the CPU.
     plain = {of_label(name)[0]: name for name in outcome.absent}
@@ -143,9 +146,24 @@ def parity(
         reports.show_trace(report, console)
     reports.show(report, console)
     if pairs:
-        reports.show_pairs(report, console)
+        report_pairs.show_pairs(report, console)
     _write(report, path, page)
     ctx.exit(1 if report.failures else 0)
+
+
+def _nowhere(absent: dict[str, str], asked: list[str]) -> str:
+    """Return why no backend can be run, and the devices that each has."""
+    if len(asked) == 1:
+        return absent[asked[0]]
+    devices = dict.fromkeys(of_label(label)[1] for label in asked)
+    alike: dict[str, dict[str, None]] = {}  # what is said, and of whom
+    for label in asked:
+        _, known, there = absent[label].partition("; it has ")
+        said = f"only {there}" if known else absent[label]
+        alike.setdefault(said, {})[of_label(label)[0]] = None
+    each = (f"{', '.join(names)}: {said}" for said, names in alike.items())
+    wanted = " or ".join(map(repr, devices))
+    return f"none of the backends has the device {wanted}. {'. '.join(each)}"
 
 
 def _beside(dtypes: tuple[str, ...]) -> tuple[str, ...]:

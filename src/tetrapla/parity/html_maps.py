@@ -1,7 +1,6 @@
 """The page's heat maps: components x backends, and backends x backends."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from tetrapla.parity.engine import ERROR, Verdict
@@ -21,6 +20,7 @@ from tetrapla.parity.markup import (
 )
 from tetrapla.parity.pairwise import Pair
 from tetrapla.parity.report import Report, short
+from tetrapla.parity.report_pairs import Apart, furthest
 
 # The scale's limits and their names; page.css has a colour for each.
 LEVELS = {
@@ -100,7 +100,7 @@ def _shares(share: float, ulps: float, known: bool = False) -> Iterator[Markup]:
     yield element("small", short(ulps))
 
 
-Worst = Mapping[tuple[str, str, frozenset[str]], Pair]
+Worst = Mapping[Hashable, Apart]  # by dtype and pair; by dtype, pair and component
 
 
 def pairs(report: Report) -> Markup:
@@ -113,47 +113,46 @@ def pairs(report: Report) -> Markup:
         "p",
         "The worst share of the sum of both bounds, and that element's distance in ULP, "
         "where both had the same inputs. First over all components, each cell with the "
-        "one that it is of; then by component.",
+        "one that it is of; then by component. ≈ counts the tensors that are further "
+        "apart for a known deviation of one of the two, which are left out else.",
     )
-    worst = _worst(report)
-    whole = [_matrix(report, worst, "", dtype) for dtype in report.dtypes]
+    worst = {
+        **furthest(report, lambda p: (p.dtype, p.left, p.right)),
+        **furthest(report, lambda p: (p.dtype, p.left, p.right, p.component)),
+    }
+    whole = [_matrix(report, worst, (), dtype) for dtype in report.dtypes]
     each = [_component(report, worst, component) for component in report.components]
     return section(
         "pairs", heading, said, _scale(), element("div", *whole, class_="side"), *each
     )
 
 
-def _worst(report: Report) -> Worst:
-    """Return each pair's worst tensor, by component; of all, under ""."""
-    worst: dict[tuple[str, str, frozenset[str]], Pair] = {}
-    for p in report.pairs:
-        for component in (p.component, ""):
-            key = (component, p.dtype, frozenset((p.left, p.right)))
-            if key not in worst or p.fraction > worst[key].fraction:
-                worst[key] = p
-    return worst
-
-
 def _component(report: Report, worst: Worst, component: str) -> Markup | None:
     """Return a component's matrices, and under them where each pair's worst is."""
-    found: list[Pair] = []
-    for dtype in report.dtypes:
-        for both in combinations(report.backends, 2):
-            p = worst.get((component, dtype, frozenset(both)))
-            if p is not None:
-                found.append(_in_order(p, both))
-    if not found:
+    keys = [
+        (dtype, *both, component)
+        for dtype in report.dtypes
+        for both in combinations(report.backends, 2)
+    ]
+    there = [worst[key] for key in keys if key in worst]
+    if not there:
         return None
-    far = max(found, key=lambda p: p.fraction)
-    most = f" {short(far.fraction)}, {short(far.ulps)} ULP: "
-    most += f"{far.left} and {far.right} in {far.dtype}"
+    found = [apart.worst for apart in there if apart.worst is not None]
+    known = sum(apart.known for apart in there)
+    far = max(found, key=lambda p: p.fraction, default=None)
+    most = " all equal"
+    if far is None or not far.fraction:
+        most = " all others equal" if known else most
+    else:
+        most = f" {short(far.fraction)}, {short(far.ulps)} ULP: "
+        most += f"{far.left} and {far.right} in {far.dtype}"
     summary = element(
         "summary",
         element("span", component, class_="name"),
-        mark(far.fraction <= 1),
-        most if far.fraction else " all equal",
+        mark(far is None or far.fraction <= 1),
+        most + (f"; ≈ {known}" if known else ""),
     )
-    matrices = [_matrix(report, worst, component, dtype) for dtype in report.dtypes]
+    matrices = [_matrix(report, worst, (component,), dtype) for dtype in report.dtypes]
     titles = ("pair", "dtype", "share", "ULP", "case", "tensor", "values")
     inside = element(
         "div",
@@ -163,13 +162,6 @@ def _component(report: Report, worst: Worst, component: str) -> Markup | None:
         id=place("pairs", component),
     )
     return element("details", summary, inside)
-
-
-def _in_order(p: Pair, both: tuple[str, str]) -> Pair:
-    """Return the pair as the page names it: who came first was chance."""
-    if (p.left, p.right) == both:
-        return p
-    return replace(p, left=p.right, right=p.left, values=p.values[::-1])
 
 
 def _pair(p: Pair) -> Markup:
@@ -186,23 +178,32 @@ def _pair(p: Pair) -> Markup:
     )
 
 
-def _matrix(report: Report, worst: Worst, component: str, dtype: str) -> Markup:
+def _matrix(report: Report, worst: Worst, component: tuple[str, ...], dtype: str) -> Markup:
     names = report.backends
+    order = {name: i for i, name in enumerate(names)}
     rows = []
     for left in names:
-        keys = [(component, dtype, frozenset((left, right))) for right in names]
+        keys = [
+            (dtype, *sorted((left, right), key=order.__getitem__), *component)
+            for right in names
+        ]
         cells = (_pair_cell(worst.get(key), not component) for key in keys)
         rows.append(row(left, *cells))
     return table(("", *names), rows, "heat", _caption(dtype))
 
 
-def _pair_cell(p: Pair | None, named: bool) -> Markup:
-    if p is None:
+def _pair_cell(apart: Apart | None, named: bool) -> Markup:
+    if apart is None:
         return element("td", class_="none")
+    p = apart.worst
+    known = element("small", f"≈ {apart.known}") if apart.known else None
+    if p is None:
+        return element("td", element("span", known, class_="cell"), class_="none")
     inside = _shares(p.fraction, p.ulps)
     if not named:
-        return element(
-            "td", element("span", *inside, class_="cell"), class_=level(p.fraction)
-        )
+        shown = element("span", *inside, known, class_="cell")
+        return element("td", shown, class_=level(p.fraction))
     leading = link(place("pairs", p.component), *inside)
-    return element("td", leading, element("small", p.component), class_=level(p.fraction))
+    return element(
+        "td", leading, element("small", p.component), known, class_=level(p.fraction)
+    )

@@ -127,47 +127,6 @@ def _cell(verdicts: Sequence[Verdict]) -> Text:
     return Text(f"{sign} {short(fraction)} {middle} {short(ulps):>5}", style)
 
 
-def show_pairs(report: Report, console: Console) -> None:
-    """Print a matrix of backends x backends for every component."""
-    if len(report.backends) < 2:
-        return
-    for dtype in report.dtypes:
-        title = f"{dtype}: each pair's worst share of the sum of both bounds, and its ULPs"
-        console.print(Text(title, "bold"), soft_wrap=True)
-        table = Table()
-        table.add_column("component")
-        names = [
-            (a, b) for i, a in enumerate(report.backends) for b in report.backends[i + 1 :]
-        ]
-        for left, right in names:
-            table.add_column(f"{left} {right}")
-        for component in report.components:
-            cells = [worst_pair(report, component, dtype, *pair) for pair in names]
-            if any(cells):
-                table.add_row(Text(component), *(_pair_cell(pair) for pair in cells))
-        console.print(table)
-
-
-def worst_pair(
-    report: Report, component: str, dtype: str, left: str, right: str
-) -> Pair | None:
-    """Return where two backends are furthest apart in a component."""
-    both = {left, right}
-    pairs = [
-        p
-        for p in report.pairs
-        if (p.component, p.dtype) == (component, dtype) and {p.left, p.right} == both
-    ]
-    return max(pairs, key=lambda p: p.fraction, default=None)
-
-
-def _pair_cell(pair: Pair | None) -> Text:
-    if pair is None:
-        return Text("")
-    style = "green" if pair.fraction <= 1 else "bold red"
-    return Text(f"{short(pair.fraction)} {short(pair.ulps):>5}", style)
-
-
 def show_trace(report: Report, console: Console) -> None:
     """Print runs step by step: every stage's share of its bound."""
     for case in dict.fromkeys(v.case for v in report.verdicts):
