@@ -238,6 +238,26 @@ ROWS = (
         never="clip z, or compute it in float64.",
     ),
     Row(
+        "sigmoid-float16",
+        "activations",
+        "Sigmoid of float16, far below 0",
+        "the sigmoid of -12 in float16; it is 6.1e-6",
+        "XLA computes 1 / (1 + exp(-z)), and exp(12) is infinite in float16. PyTorch and "
+        "Keras compute it in float32, or in a form that does not overflow. SiLU is z times "
+        "the same.",
+        {
+            "torch": partial(torch_at, "sigmoid", -12.0, "float16"),
+            "keras": partial(keras_function_at, "sigmoid", -12.0, "float16"),
+            "jax": partial(jax_at, "sigmoid", -12.0, "float16"),
+        },
+        (
+            "https://github.com/openxla/xla/blob/main/xla/hlo/transforms/expanders/"
+            "logistic_expander.cc",
+        ),
+        ("sigmoid", "silu", "float16", "overflow"),
+        never="compute it in float32: jax.nn.sigmoid(z.astype(jnp.float32)), cast back.",
+    ),
+    Row(
         "leaky-relu-slope",
         "activations",
         "LeakyReLU's default slope for negative inputs",
