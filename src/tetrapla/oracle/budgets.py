@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from tetrapla.spec.contract import Array
+from tetrapla.spec.precisions import limits
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,19 @@ BUDGETS: Final[dict[str, Budget]] = {
 
 def _log1p(x: Array, dtype: str) -> Array | float:
     # JAX in float64 changes its formula too late: 240.7 u (jax#39707).
-    return np.where((x > -0.45) & (x < -0.3), 256.0, 0.0) if dtype == "float64" else 0.0
+    late = (x > -0.45) & (x < -0.3) & (dtype == "float64")
+    # Sleef's, which PyTorch has, is 2 (x / (2 + x)) for a small x. Where subnormals are
+    # flushed, x / 2 is 0 for each x below twice the smallest normal number, and for no
+    # other: measured, over all of them in float32. This widens the bound down to the
+    # smallest normal number, below which a result may be off by that number anyway:
+    # together by all of x. The 16 u are for an x that is itself rounded, as exp's is.
+    numbers = limits(dtype)
+    size, tiny = np.abs(x), numbers.tiny
+    halved = (size > tiny) & (size < 2 * tiny * (1 + 16 * numbers.unit))
+    if dtype == "float16" or not halved.any():  # a half is float32 in there
+        return np.where(late, 256.0, 0.0)
+    flushed = (1 - tiny / np.where(halved, size, tiny)) / numbers.unit
+    return np.where(late, 256.0, flushed)
 
 
 def _erfc(x: Array, dtype: str) -> Array | float:
