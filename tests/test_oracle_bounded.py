@@ -98,6 +98,20 @@ def test_products_are_within_both_bounds(shape):
         assert np.all(distance <= bounded.likely)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_log1p_may_be_0_below_twice_the_smallest_normal_number(dtype, sign):
+    """PyTorch's, with subnormals flushed; and no bound is wider than that needs."""
+    ar = judge(dtype)
+    near = np.array([1.0, 1.001, 1.5, 2 * (1 - ar.unit)])
+    x = exact(ar, sign * ar.tiny * near)
+    error = x.apply("log1p").error
+    assert (error >= x.magnitude).all()
+    assert (error <= x.magnitude * (1 + 20 * ar.unit)).all()
+    beyond = exact(ar, sign * ar.tiny * np.array([2.5, 4.0, 1e9])).apply("log1p")
+    assert (beyond.error <= 20 * ar.unit * beyond.magnitude).all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", ["exp", "expm1", "log", "log1p", "tanh", "sqrt"])
 def test_a_function_off_by_its_budget_is_within_the_bound(dtype, function):

@@ -21,7 +21,15 @@ from tetrapla.parity.suite_networks import (
     trainings,
 )
 from tetrapla.parity.suite_optimizers import optimizer_cases
-from tetrapla.spec.activations import ACTIVATIONS, GELUErf, Identity, Softmax, Softplus
+from tetrapla.spec.activations import (
+    ACTIVATIONS,
+    GELUErf,
+    GELUTanh,
+    Identity,
+    SiLU,
+    Softmax,
+    Softplus,
+)
 from tetrapla.spec.losses import (
     OVER_OUTPUTS,
     REDUCTIONS,
@@ -30,6 +38,9 @@ from tetrapla.spec.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
+
+
+TIMES_Z = (SiLU, GELUErf, GELUTanh)  # which overflow beside a steep gradient
 
 
 @cache
@@ -55,7 +66,7 @@ def _activations() -> Iterator[Case]:
         yield ActivationCase(f"{name}-float64", row, g, numbers, dtypes=("float64",))
         nan = np.where(np.arange(z.size).reshape(z.shape) % 11 == 0, np.nan, z)
         yield ActivationCase(f"{name}-nan", row, g, nan, forward_only=True)
-        if label in ACTIVATIONS:
+        if label in ACTIVATIONS and not isinstance(g, TIMES_Z):
             yield ActivationCase(f"{name}-steep", row, g, z, steep=True)
     for half in ("bfloat16", "float16"):
         z = samples.every(half)
