@@ -39,7 +39,6 @@ from tetrapla.spec.losses import (
     SoftmaxCrossEntropy,
 )
 
-
 TIMES_Z = (SiLU, GELUErf, GELUTanh)  # which overflow beside a steep gradient
 
 
