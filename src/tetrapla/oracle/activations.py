@@ -169,8 +169,7 @@ def logistic(z: Bounded) -> Bounded:
     with np.errstate(over="ignore"):
         most = np.exp(-z.floats) * (1 + 2 * z.ar.unit)  # as it may be rounded
     lost = np.where(most > z.ar.largest, s.magnitude, 0.0)
-    zero = Bounded(z.ar, s.value, np.fmax(s.error, lost), np.fmax(s.likely, lost))
-    return widest(s, zero)
+    return widest(s, Bounded(z.ar, s.value, lost))
 
 
 def logaddexp_slope(z: Bounded) -> list[Bounded]:

@@ -371,11 +371,11 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
     terms = a.magnitude @ b.magnitude
     count = n + (plus is not None)
     cut = ar.operands * (2 + ar.operands)  # both of a product's, at worst
-    small = 0.0
-    if habits.HALF_PRODUCTS in ar.habits and ar.wide.dtype != ar.dtype:
-        cut, small = cut + ar.unit, n * ar.unit * ar.tiny  # of subnormal products
     # What the oracle's own product loses of a row beside its largest element.
     lost = ar.lost * n * np.outer(a.magnitude.max(1), b.magnitude.max(0))
+    if habits.HALF_PRODUCTS in ar.habits and ar.wide.dtype != ar.dtype:
+        cut = cut + ar.unit
+        lost = lost + n * ar.unit * ar.tiny  # of subnormal products
 
     def bound(x: Array, y: Array, p: Any, gamma_n: float, gamma_p: float) -> Array:
         moved, reach = np.zeros(()), terms
@@ -386,7 +386,6 @@ def product(a: Bounded, b: Bounded, plus: Bounded | None = None) -> Bounded:
         flushed = np.where((reach < n * tiny / ar.sums) & (reach > 0), n * tiny, 0.0)
         own = ar.product_accuracy(n) + ar.accuracy
         error = moved + (gamma_n + cut * (1 + gamma_n) + own) * reach + flushed + lost
-        error = error + small
         # A partial sum may be infinite though the whole is not.
         error = np.where(reach > ar.largest, np.inf, error)
         error = _narrowed(ar, multiplied, error, units)

@@ -13,7 +13,6 @@ from tetrapla.oracle import habits
 
 SINGLE = ("float32", "tf32")
 WHOLE = (*SINGLE, "float64")
-WHOLE_AND_BFLOAT16 = (*WHOLE, "bfloat16")
 EVERY = (*WHOLE, "bfloat16", "float16")
 
 
@@ -282,7 +281,7 @@ TABLE: tuple[Deviation, ...] = (
         "da exp(z) is",
         "https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/native/cpu/Activation.cpp",
         ("activation/softplus-steep", "float32"),
-        dtypes=WHOLE_AND_BFLOAT16,
+        dtypes=(*WHOLE, "bfloat16"),
     ),
     Deviation(
         habits.SOFTPLUS_PLAIN,
